@@ -1,0 +1,1 @@
+"""Publishes the frames of a robot from its URDF and its joint states."""

@@ -1,0 +1,1 @@
+"""Commands this package adds to ``ros2``."""

@@ -1,0 +1,21 @@
+"""Build description of the overlay's tf_transformations."""
+
+from setuptools import setup
+
+NAME = "tf_transformations"
+
+setup(
+    name=NAME,
+    version="0.1.0",
+    packages=[NAME],
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+    ],
+    install_requires=["setuptools"],
+    zip_safe=True,
+    maintainer="MiVLA maintainers",
+    maintainer_email="maintainers@mivla.dev",
+    description="Rotations and homogeneous transforms in ROS order",
+    license="Apache-2.0",
+)

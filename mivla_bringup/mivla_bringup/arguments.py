@@ -1,0 +1,154 @@
+"""Launch arguments: declared with type and description, read back as one frozen dataclass."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from launch import LaunchContext
+from launch.actions import DeclareLaunchArgument
+
+POLICIES = ("scripted", "demonstration")
+DISCOVERY_VARIABLE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
+LOG_LEVELS = ("debug", "info", "warn", "error")
+
+
+class ArgumentError(ValueError):
+    """A launch argument that cannot be used; says which, its value, and what it may be."""
+
+    def __init__(self, name: str, value: str, wanted: str) -> None:
+        super().__init__(f"launch argument {name}:={value!r}: {wanted}")
+        self.name = name
+        self.value = value
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One launch argument: ``read`` turns its text into a value or raises ValueError saying what it may be."""
+
+    name: str
+    default: str
+    description: str
+    read: Callable[[str], object]
+
+    def declare(self) -> DeclareLaunchArgument:
+        """The declaration that `ros2 launch --show-args` prints."""
+        return DeclareLaunchArgument(self.name, default_value=self.default, description=self.description)
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text.lower() == "true"
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ValueError("must be a whole number") from error
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise ValueError("must be a number of seconds") from error
+    if not 0 <= value < float("inf"):
+        raise ValueError("must be 0 (no limit) or a positive number of seconds")
+    return value
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return text
+
+    return read
+
+
+def _file(text: str) -> str:
+    if text and not Path(text).is_file():
+        raise ValueError("is not a file" if not Path(text).exists() else "is a folder, must be a file")
+    return str(Path(text).resolve()) if text else ""
+
+
+def _namespace(text: str) -> str:
+    name = text.strip("/")
+    if not all(part.isidentifier() for part in name.split("/") if name):
+        raise ValueError("must be empty or a ROS namespace of letters, digits and underscores")
+    return name
+
+
+def _words(text: str) -> str:
+    return text.strip()
+
+
+def on_network() -> bool:
+    """True where the environment already lets nodes speak to other machines."""
+    return os.environ.get(DISCOVERY_VARIABLE, "").upper() not in ("", "LOCALHOST", "OFF")
+
+
+def arguments(parameters_file: str) -> tuple[Argument, ...]:
+    """All arguments of a robot's launch file, in the order in which they are shown."""
+    return (
+        Argument("policy", "scripted", f"What decides the actions: {', '.join(POLICIES)}.", _one_of(*POLICIES)),
+        Argument("instruction", "", "Words for the task; empty: the task's own words.", _words),
+        Argument("demonstration", "", "File that policy:=demonstration plays (EEF motion or hand trajectory, .npz).", _file),
+        Argument("simulated", "true", "true: physics and cameras simulated here; false: a robot is there.", _boolean),
+        Argument("seed", "0", "Seed of the simulated scene and of the policy (whole number).", _integer),
+        Argument("viewer", "false", "true: open a window on the simulation, where there is a screen.", _boolean),
+        Argument("rviz", "false", "true: open RViz with robot, frames, cameras, chunk and path.", _boolean),
+        Argument("namespace", "", "Namespace of every node and topic, for a second robot beside the first.", _namespace),
+        Argument("record", "false", "true: record every stream into a rosbag2 folder (MCAP).", _boolean),
+        Argument("record_folder", "recordings", "Folder in which record:=true makes one folder a launch.", _words),
+        Argument("network", str(on_network()).lower(), "true: speak to other machines; false: stay on this one.", _boolean),
+        Argument("fast_dds_profile", "true", "true: use the suite's Fast DDS profile, made for images.", _boolean),
+        Argument("exit_on_success", "false", "true: end with status 0 when the task is done, 1 when it is not.", _boolean),
+        Argument("timeout", "0", "Seconds after which the launch ends with status 1; 0: never.", _seconds),
+        Argument("parameters_file", parameters_file, "YAML file with the parameters of all nodes.", _file),
+        Argument("log_level", "info", f"Log level of the suite's nodes: {', '.join(LOG_LEVELS)}.", _one_of(*LOG_LEVELS)),
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The launch arguments as values."""
+
+    policy: str
+    instruction: str
+    demonstration: str
+    simulated: bool
+    seed: int
+    viewer: bool
+    rviz: bool
+    namespace: str
+    record: bool
+    record_folder: str
+    network: bool
+    fast_dds_profile: bool
+    exit_on_success: bool
+    timeout: float
+    parameters_file: str
+    log_level: str
+
+
+def read_settings(context: LaunchContext, declared: tuple[Argument, ...]) -> Settings:
+    """Read all arguments of a launch. Raises ArgumentError naming the first that cannot be used."""
+    values: dict[str, object] = {}
+    for argument in declared:
+        text = context.launch_configurations[argument.name]
+        try:
+            values[argument.name] = argument.read(text)
+        except ValueError as error:
+            raise ArgumentError(argument.name, text, str(error)) from error
+    settings = Settings(**values)  # type: ignore[arg-type]
+    if settings.policy == "demonstration" and not settings.demonstration:
+        raise ArgumentError("demonstration", "", "policy:=demonstration needs demonstration:=FILE to play")
+    if settings.policy == "scripted" and not settings.simulated:
+        raise ArgumentError("policy", "scripted", "reads the simulator's truth and cannot drive a real robot")
+    if (settings.viewer or settings.exit_on_success) and not settings.simulated:
+        name = "viewer" if settings.viewer else "exit_on_success"
+        raise ArgumentError(name, "true", "needs simulated:=true")
+    return settings

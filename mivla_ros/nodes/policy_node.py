@@ -1,0 +1,329 @@
+"""The policy node: streams in, an observation at one moment, the policy's answer as an ActionChunk out.
+
+The executor only moves messages; inference runs in one worker thread.
+"""
+
+import sys
+import threading
+import uuid
+
+import rclpy
+from mivla_msgs.msg import ActionChunk, ExecutedSteps, PolicyStatus, RetargetingStatus, TaskProgress
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException
+from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
+from std_msgs.msg import String
+from visualization_msgs.msg import MarkerArray
+
+from mivla_ros.kinematics import KinematicsError, chain_from_urdf, forward_kinematics
+from mivla_ros.nodes import qos
+from mivla_ros.nodes.conversions import chunk_message, time_message, time_ns
+from mivla_ros.nodes.executor import make_executor
+from mivla_ros.nodes.policy_diagnostics import PolicyDiagnostics
+from mivla_ros.nodes.policy_inputs import PolicyInputs
+from mivla_ros.nodes.policy_messages import chunk_markers, status_message, stop_from_message
+from mivla_ros.nodes.policy_node_parameters import policy_node_parameters
+from mivla_ros.nodes.policy_task_server import PolicyTaskServer
+from mivla_ros.observations import StreamLimits, Synchroniser
+from mivla_ros.policies.options import split_options
+from mivla_ros.policies.policy import PolicyError
+from mivla_ros.policies.registry import PolicyContext, entry, make_policy
+from mivla_ros.policies.runner import PolicyRunner, PolicyState, RunnerOptions
+from mivla_ros.policies.task_outcome import Judgement, TaskLimits
+from mivla_ros.robots.description import DescriptionError, robot_description
+from mivla_ros.robots.profile import load_profile
+from mivla_ros.stop_reasons import Reason, Stop
+
+WATCH_SECONDS = 0.05  # between two looks for a change of status
+STATUS_SECONDS = 1.0
+WAKE_SECONDS = 0.1  # the worker looks by itself that often, so that a silent stream is noticed
+JUDGE_SECONDS = 3.0  # a task progress older than this says nothing about now
+
+
+class PolicyNode(LifecycleNode):
+    """Topics, parameters and life cycle around a PolicyRunner."""
+
+    def __init__(self) -> None:
+        super().__init__("policy")
+        self._listener = policy_node_parameters.ParamListener(self)
+        self._runner: PolicyRunner | None = None
+        self._worker: threading.Thread | None = None
+        self._wake, self._ending = threading.Event(), threading.Event()
+        self._said = ""  # newest words on mivla/instruction
+        self._goal_words = ""
+        self._task: TaskProgress | None = None
+        self._executed_total = 0
+        self._published: tuple[object, ...] = ()
+        self._published_at = 0.0
+        self._status_publisher = self.create_publisher(PolicyStatus, "mivla/policy_status", qos.STATE)
+
+    @property
+    def autostart(self) -> bool:
+        """Whether it configures and activates itself."""
+        return bool(self._listener.get_params().autostart)
+
+    # ---- life cycle ---------------------------------------------------------------------------------------------
+
+    def on_configure(self, state: State) -> TransitionCallbackReturn:
+        """Load robot and policy, make topics."""
+        try:
+            self._configure()
+        except (PolicyError, DescriptionError, KinematicsError, ValueError, KeyError) as error:
+            self.get_logger().fatal(str(Stop(Reason.POLICY_NOT_LOADED, message=str(error))))
+            self._publish_unconfigured(Stop(Reason.POLICY_NOT_LOADED, message=str(error)))
+            return TransitionCallbackReturn.FAILURE
+        return TransitionCallbackReturn.SUCCESS
+
+    def _configure(self) -> None:
+        parameters = self._listener.get_params()
+        profile = load_profile(parameters.robot)
+        urdf = robot_description(profile)
+        options: dict[str, object] = {**split_options(parameters.policy, parameters.options)}
+        if parameters.policy == "demonstration" and parameters.demonstration.file:
+            options["path"] = parameters.demonstration.file
+        policy = make_policy(parameters.policy, PolicyContext(profile, urdf), options)
+        self._profile = profile
+        chains = {arm.name: chain_from_urdf(urdf, arm.base_frame, arm.eef_frame) for arm in profile.arms}
+        for arm in profile.arms:
+            forward_kinematics(chains[arm.name], arm.ready)  # compiled here, not in the first observation
+        wanted = policy.spec.cameras
+        cameras = [c for c in profile.cameras if parameters.require_cameras or c.name in wanted]
+        for name in wanted:
+            profile.camera(name)
+        limits = parameters.limits
+        self._synchroniser = Synchroniser(
+            profile.arms,
+            cameras,
+            lambda name, joints: forward_kinematics(chains[name], joints),
+            StreamLimits(
+                image_age=limits.image_age,
+                joint_age=limits.joint_age,
+                object_age=limits.object_age,
+                image_skew=limits.image_skew,
+                joint_gap=limits.joint_gap,
+                future=limits.future,
+                frozen=limits.frozen,
+                history=max(2.0, 2 * (limits.image_age + limits.joint_gap)),
+            ),
+            needs_objects=policy.spec.needs_objects,
+        )
+        self._runner = PolicyRunner(
+            policy,
+            profile,
+            self._synchroniser,
+            self._now_ns,
+            uuid.uuid4().bytes,
+            entry(parameters.policy).needs_instruction,
+            RunnerOptions(parameters.retry, parameters.deadline),
+        )
+        self._seed = parameters.seed
+        self._runner.reset(self._words(), self._seed)
+        compressed = parameters.image_transport == "compressed"
+        self._inputs = PolicyInputs(self, self._synchroniser, cameras, compressed, self._wake.set)
+        chunk_seconds = policy.spec.horizon * policy.spec.step_seconds
+        self._chunk_publisher = self.create_publisher(ActionChunk, "mivla/actions", qos.chunks(chunk_seconds))
+        self._marker_publisher = self.create_publisher(MarkerArray, "mivla/markers/chunk", qos.STREAM)
+        self._subscriptions_own = [
+            self.create_subscription(String, "mivla/instruction", self._on_instruction, qos.STATE),
+            self.create_subscription(ExecutedSteps, "mivla/executed", self._on_executed, qos.STREAM),
+            self.create_subscription(RetargetingStatus, "mivla/retargeting_status", self._on_retargeting, qos.STATE),
+            self.create_subscription(TaskProgress, "simulation/task", self._on_task, qos.STREAM),
+        ]
+        self._server = PolicyTaskServer(
+            self, self._runner, self._now_ns, self._task_limits, self._judgement, self._begin_goal, lambda: self._executed_total
+        )
+        self._diagnostics = PolicyDiagnostics(self, self._runner, self._synchroniser, profile.name, self._now_ns)
+        # the wall clock, so that a simulator that has stopped is still reported on
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._watch_timer = self.create_timer(WATCH_SECONDS, self._watch, clock=self._steady)
+        names = ", ".join(camera.name for camera in cameras) or "none"
+        self.get_logger().info(
+            f"policy {policy.spec.name!r} ({policy.spec.revision}) for {profile.name!r}, cameras: {names}"
+            + (", reads the simulator's truth" if policy.spec.needs_objects else "")
+        )
+
+    def on_activate(self, state: State) -> TransitionCallbackReturn:
+        """Begin to infer, or wait for a goal."""
+        assert self._runner is not None
+        if self._listener.get_params().run_on_start:
+            self._runner.start()
+        self._ending.clear()
+        self._worker = threading.Thread(target=self._work, name="inference")
+        self._worker.start()
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: State) -> TransitionCallbackReturn:
+        """Infer no more."""
+        assert self._runner is not None
+        self._runner.stop()
+        self._end_worker()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: State) -> TransitionCallbackReturn:
+        """Give everything back."""
+        self._unload()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: State) -> TransitionCallbackReturn:
+        """End from any state."""
+        self.close()
+        return TransitionCallbackReturn.SUCCESS
+
+    def close(self) -> None:
+        """End the worker and unload the policy; may be called twice."""
+        self._end_worker()
+        self._unload()
+
+    def _end_worker(self) -> None:
+        self._ending.set()
+        self._wake.set()
+        if self._worker is not None:
+            self._worker.join()
+            self._worker = None
+
+    def _unload(self) -> None:
+        if self._runner is None:
+            return
+        self._server.close()
+        self.destroy_timer(self._watch_timer)
+        self._inputs.close()
+        for subscription in self._subscriptions_own:
+            self.destroy_subscription(subscription)
+        self.destroy_publisher(self._chunk_publisher)
+        self.destroy_publisher(self._marker_publisher)
+        self._runner.policy.close()
+        self._runner = None
+
+    # ---- the worker ---------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        assert self._runner is not None
+        while not self._ending.is_set() and self.context.ok():
+            self._wake.wait(WAKE_SECONDS)
+            self._wake.clear()
+            chunk = self._runner.step()
+            if chunk is None or self._ending.is_set() or not self.context.ok():
+                continue
+            self._chunk_publisher.publish(chunk_message(chunk))
+            if self._marker_publisher.get_subscription_count():
+                self._marker_publisher.publish(chunk_markers(chunk, time_message(chunk.inference_end_ns)))
+
+    # ---- what comes in ------------------------------------------------------------------------------------------
+
+    def _on_instruction(self, message: String) -> None:
+        if message.data.strip() == self._said and self._is_busy():
+            return
+        self._said = message.data.strip()
+        self._begin()
+
+    def _on_executed(self, message: ExecutedSteps) -> None:
+        assert self._runner is not None
+        self._executed_total = message.total_executed_steps
+        self._runner.report_executed(
+            bytes(message.session.uuid), message.sequence, message.executed_steps, message.total_executed_steps
+        )
+
+    def _on_retargeting(self, message: RetargetingStatus) -> None:
+        assert self._runner is not None
+        stopped = message.state == RetargetingStatus.STOPPED
+        self._runner.block(stop_from_message(message.reason) if stopped else None)
+        if self._runner.adopt_generation(message.generation):
+            self.get_logger().info(f"generation {message.generation} taken over from the retargeting node")
+
+    def _on_task(self, message: TaskProgress) -> None:
+        before, self._task = self._task, message
+        if before is not None and before.episode == message.episode:
+            return
+        if message.seed >= 0:
+            self._seed = message.seed
+        if before is not None:
+            self._synchroniser.forget_before(time_ns(message.header.stamp))
+            self.get_logger().info(f"episode {message.episode} with seed {message.seed}: beginning anew")
+        self._begin()
+
+    # ---- what is done -------------------------------------------------------------------------------------------
+
+    def _words(self) -> str:
+        """What to do: the running goal's words, else those on the topic, the parameter's, the task's."""
+        task = "" if self._task is None else self._task.instruction
+        return self._goal_words or self._said or self._listener.get_params().instruction.strip() or task
+
+    def _begin(self) -> None:
+        """A new generation with the present words; runs where it is meant to."""
+        assert self._runner is not None
+        self._runner.reset(self._words(), self._seed)
+        if self._listener.get_params().run_on_start or self._server.active:
+            self._runner.start()
+
+    def _begin_goal(self, instruction: str) -> None:
+        assert self._runner is not None
+        self._goal_words = instruction.strip()
+        self._runner.reset(self._goal_words, self._seed)
+        self._runner.start()
+
+    def _is_busy(self) -> bool:
+        assert self._runner is not None
+        return self._runner.status().state in (PolicyState.RUNNING, PolicyState.WAITING)
+
+    def _task_limits(self) -> TaskLimits:
+        task = self._listener.get_params().task
+        return TaskLimits(task.timeout, task.patience)
+
+    def _judgement(self) -> Judgement | None:
+        task = self._task
+        if task is None or abs(self._now_ns() - time_ns(task.header.stamp)) > JUDGE_SECONDS * 1e9:
+            return None
+        open_ones = [name for name, done in zip(task.subtasks, task.subtasks_done, strict=False) if not done]
+        return Judgement(task.success, task.completion, open_ones[0] if open_ones else "", task.failure)
+
+    def _watch(self) -> None:
+        """Publish the status at every change and once a second; judge the running goal."""
+        assert self._runner is not None
+        self._server.tick()
+        if not self._server.active:
+            self._goal_words = ""
+        status = self._runner.status()
+        key = (status.state, status.reason.reason, status.reason.subject, status.generation, status.instruction)
+        now = self._steady.now().nanoseconds / 1e9
+        if key == self._published and now - self._published_at < STATUS_SECONDS:
+            return
+        if key[:3] != self._published[:3] and status.reason.reason is not Reason.NONE:
+            self.get_logger().info(f"{status.state.name.lower()}: {status.reason}")
+        self._published, self._published_at = key, now
+        stamp = self.get_clock().now().to_msg()
+        self._status_publisher.publish(status_message(status, self._runner, self._profile.name, stamp))
+
+    def _publish_unconfigured(self, reason: Stop) -> None:
+        from mivla_ros.nodes.conversions import stop_reason_message
+
+        message = PolicyStatus(state=PolicyStatus.UNCONFIGURED, reason=stop_reason_message(reason))
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._status_publisher.publish(message)
+
+    def _now_ns(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+
+def main() -> None:
+    """Entry point of the executable."""
+    rclpy.init()
+    node = PolicyNode()
+    executor = make_executor(node)
+    failed = False
+    try:
+        if node.autostart:
+            for transition in (node.trigger_configure, node.trigger_activate):
+                failed = failed or transition() is not TransitionCallbackReturn.SUCCESS
+        while not failed:
+            executor.spin_once(timeout_sec=1.0)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        node.close()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,7 @@
+"""Streams to observations: buffers by capture stamp, and the rules by which one moment is picked from them."""
+
+from mivla_ros.observations.errors import StreamError
+from mivla_ros.observations.limits import StreamLimits
+from mivla_ros.observations.synchroniser import Synchroniser
+
+__all__ = ["StreamError", "StreamLimits", "Synchroniser"]

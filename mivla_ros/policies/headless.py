@@ -1,0 +1,177 @@
+"""A policy, retargeting and the simulation in one loop without ROS: for tests, and to see how well a policy does.
+
+``python -m mivla_ros.policies.headless --policy scripted --seeds 0-49``
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mivla_ros.action_chunk import ActionChunk
+from mivla_ros.kinematics import chain_from_urdf, forward_kinematics
+from mivla_ros.observations import Synchroniser
+from mivla_ros.policies.frames import fixed_transform
+from mivla_ros.policies.options import split_options
+from mivla_ros.policies.policy import PolicyError
+from mivla_ros.policies.registry import PolicyContext, entry, make_policy
+from mivla_ros.policies.runner import PolicyRunner, PolicyState
+from mivla_ros.retargeting import Command, Follower, Retargeter
+from mivla_ros.robots.description import robot_description
+from mivla_ros.robots.profile import ArmProfile, RobotProfile, load_profile
+from mivla_ros.simulation.simulation import Simulation
+from mivla_ros.simulation.trajectory import joint_trajectory
+from mivla_ros.stop_reasons import Stop
+
+PERIODS = 2  # control periods of the simulation between two looks, 10 ms
+
+
+@dataclass(frozen=True)
+class Episode:
+    """How an episode went. seconds: simulated, until success, else whole. offset: bottle from pad, m, for bottle_on_pad."""
+
+    seed: int
+    success: bool
+    completion: float
+    seconds: float
+    reason: Stop
+    refused_chunks: int
+    clipped_steps: int
+    offset: float
+    failure: str
+
+    def __str__(self) -> str:
+        """One line."""
+        words = "success" if self.success else f"FAILURE ({self.failure or self.reason})"
+        return (
+            f"seed {self.seed}: {words}, completion {self.completion:.2f}, {self.seconds:.2f} s, bottle {1e3 * self.offset:.1f} mm "
+            f"from the pad's centre, {self.refused_chunks} chunks refused, {self.clipped_steps} steps clipped"
+        )
+
+
+class HeadlessRun:
+    """One robot, one policy, any number of episodes; compiles the scene once."""
+
+    def __init__(self, policy: str, options: Mapping[str, object] | None = None, robot: str = "piper", latency: float = 0.05) -> None:
+        """latency: simulated s from the observation to the chunk's arrival. Raises PolicyError and what the parts raise."""
+        self.profile: RobotProfile = load_profile(robot)
+        urdf = robot_description(self.profile)
+        self.policy = make_policy(policy, PolicyContext(self.profile, urdf), options)
+        self._entry = entry(policy)
+        self.simulation = Simulation(self.profile)
+        self._latency_ns = round(latency * 1e9)
+        self._chains = {a.name: chain_from_urdf(urdf, a.base_frame, a.eef_frame) for a in self.profile.arms}
+        self._retargeter = Retargeter(self.profile, urdf)
+        self._bases = {
+            (frame, a.name): fixed_transform(urdf, a.base_frame, frame)
+            for a in self.profile.arms
+            for frame in (a.base_frame, self.profile.world_frame)
+        }
+        self.runner: PolicyRunner | None = None
+
+    def episode(self, seed: int, limit: float = 60.0) -> Episode:
+        """Run one episode until the policy has finished or failed, or for ``limit`` simulated seconds."""
+        simulation = self.simulation
+        simulation.reset(seed)
+        synchroniser = Synchroniser(self.profile.arms, (), self._eef_pose, needs_objects=self.policy.spec.needs_objects)
+        runner = PolicyRunner(
+            self.policy, self.profile, synchroniser, lambda: simulation.time_ns, bytes(16), self._entry.needs_instruction
+        )
+        self.runner = runner
+        follower = Follower(self._retargeter)
+        runner.reset(simulation.instruction, seed)
+        runner.start()
+        end_ns = simulation.time_ns + round(limit * 1e9)
+        under_way: list[ActionChunk] = []
+        while simulation.time_ns < end_ns:
+            self.before_step(simulation)
+            simulation.step(PERIODS)
+            now_ns = simulation.time_ns
+            joints = simulation.joint_states()
+            synchroniser.add_joints(joints.time_ns, joints.names, joints.positions.tolist())
+            synchroniser.add_objects(now_ns, simulation.object_poses(), self.profile.world_frame)
+            follower.on_joint_states(joints.time_ns, joints.names, joints.positions.tolist(), joints.velocities.tolist())
+            self._send(follower.tick(now_ns))
+            if under_way and now_ns >= under_way[0].inference_end_ns + self._latency_ns:
+                self._send(follower.on_chunk(under_way.pop(0), now_ns, self._base_from_frame))
+            done = follower.executed(now_ns)
+            if done is not None:
+                runner.report_executed(done.session, done.sequence, done.executed, done.total)
+            chunk = runner.step()
+            if chunk is not None:
+                under_way.append(chunk)
+            if runner.status().state in (PolicyState.FAILED, PolicyState.INACTIVE) and not under_way:
+                break
+        return self._result(seed, runner.status().reason, follower)
+
+    def before_step(self, simulation: Simulation) -> None:
+        """Called before every step; for those who want to disturb."""
+
+    def _result(self, seed: int, reason: Stop, follower: Follower) -> Episode:
+        progress, objects = self.simulation.progress(), self.simulation.object_poses()
+        offset = float("nan")
+        if {"bottle", "pad"} <= objects.keys():
+            offset = float(np.linalg.norm(objects["bottle"][:2] - objects["pad"][:2]))
+        return Episode(
+            seed=seed,
+            success=progress.success,
+            completion=float(progress.completion),
+            seconds=float(progress.seconds),
+            reason=reason,
+            refused_chunks=follower.counts.refused_chunks,
+            clipped_steps=follower.counts.clipped_steps,
+            offset=offset,
+            failure=progress.failure,
+        )
+
+    def _eef_pose(self, arm: str, joints: NDArray[np.float64]) -> NDArray[np.float64]:
+        return forward_kinematics(self._chains[arm], joints)
+
+    def _base_from_frame(self, arm: ArmProfile, chunk: ActionChunk) -> NDArray[np.float64]:
+        return self._bases[chunk.frame_id, arm.name]
+
+    def _send(self, commands: Sequence[Command]) -> None:
+        for command in commands:
+            trajectory = command.trajectory
+            if trajectory is None:
+                self.simulation.command(command.controller, joint_trajectory(command.joint_names, [], np.empty((0, 1))))
+                continue
+            seconds = np.arange(len(trajectory.positions)) * trajectory.period_ns * 1e-9
+            self.simulation.command(
+                command.controller,
+                joint_trajectory(
+                    trajectory.joint_names, seconds, trajectory.positions, trajectory.velocities, trajectory.start_ns
+                ),
+            )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns 0 where every episode succeeded."""
+    parser = argparse.ArgumentParser(description="Run a policy in the simulation without ROS.")
+    parser.add_argument("--policy", default="scripted", help="name of the policy")
+    parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="option of the policy; may be repeated")
+    parser.add_argument("--robot", default="piper", help="robot profile")
+    parser.add_argument("--seeds", default="0-9", metavar="FIRST-LAST", help="seeds of the scenes, such as 0-49")
+    parser.add_argument("--latency", type=float, default=0.05, help="simulated s from an observation to its chunk's arrival")
+    parser.add_argument("--limit", type=float, default=60.0, help="simulated s an episode has at most")
+    chosen = parser.parse_args(arguments)
+    first, _, last = chosen.seeds.partition("-")
+    try:
+        run = HeadlessRun(chosen.policy, split_options(chosen.policy, chosen.option), chosen.robot, chosen.latency)
+    except PolicyError as error:
+        parser.exit(2, f"{error}\n")
+    episodes = []
+    for seed in range(int(first), int(last or first) + 1):
+        episodes.append(run.episode(seed, chosen.limit))
+        print(episodes[-1], flush=True)
+    done = [episode.seconds for episode in episodes if episode.success]
+    mean = f", {np.mean(done):.2f} s each (longest {np.max(done):.2f} s)" if done else ""
+    print(f"{len(done)} of {len(episodes)} succeeded{mean}")
+    return 0 if len(done) == len(episodes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""The one interface of every policy: learned, recorded, scripted or behind a server."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from mivla_ros.action_chunk import ArmActions, BodyActions
+from mivla_ros.observation import Observation
+
+
+class PolicyError(RuntimeError):
+    """A policy that cannot be made or cannot go on. ``policy`` is its name, ``subject`` the file, key or value at fault."""
+
+    def __init__(self, policy: str, message: str, subject: str = "") -> None:
+        super().__init__(f"policy {policy!r}: {message}")
+        self.policy = policy
+        self.subject = subject
+
+
+@dataclass(frozen=True)
+class PolicySpec:
+    """What a policy needs and gives; known before its first inference.
+
+    cameras: names of the profile's cameras it looks at. needs_objects: it reads the simulator's truth.
+    frame_id: frame of the poses it returns. step_seconds: time between its steps. horizon: steps a chunk has at most.
+    period_seconds: time between two inferences that suits it; a node may ask more or less often.
+    """
+
+    name: str
+    revision: str
+    cameras: tuple[str, ...]
+    frame_id: str
+    horizon: int
+    step_seconds: float
+    period_seconds: float
+    needs_objects: bool = False
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the robot has really done with earlier chunks, by count: steps executed of the newest chunk reported."""
+
+    sequence: int = 0
+    executed_steps: int = 0
+    total_executed_steps: int = 0
+
+
+@dataclass(frozen=True)
+class Actions:
+    """A policy's answer: step k of ``arms`` is due ``first_step_seconds + k * step_seconds`` after the observation's stamp.
+
+    finished: the policy has nothing more to do after these steps.
+    """
+
+    arms: tuple[ArmActions, ...]
+    first_step_seconds: float
+    step_seconds: float
+    body: BodyActions | None = None
+    finished: bool = False
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Turns observations into actions. Calls come from one thread, one at a time."""
+
+    @property
+    def spec(self) -> PolicySpec:
+        """What it needs and gives."""
+        ...
+
+    def reset(self, instruction: str, seed: int) -> None:
+        """Forget everything and begin with this instruction. Raises PolicyError if it cannot do what is asked."""
+        ...
+
+    def infer(self, observation: Observation, progress: Progress) -> Actions:
+        """The next actions. Raises PolicyError if it cannot go on."""
+        ...
+
+    def close(self) -> None:
+        """Give back what it holds (threads, sockets, memory)."""
+        ...

@@ -1,0 +1,70 @@
+"""What every scene has: physics options, table, floor, sky and light. World frame: z up, 0 at the table top."""
+
+import mujoco
+
+VISUAL_GROUP = 1  # drawn, as MuJoCo's URDF reader sets it for <visual>
+COLLISION_GROUP = 3  # only touched
+TIMESTEP_NS = 2_500_000
+
+TABLE_CENTRE = (0.30, 0.0)
+TABLE_SIZE = (1.10, 1.30, 0.04)
+FLOOR_HEIGHT = -0.74
+TABLE = "table"
+
+
+def add_surroundings(spec: mujoco.MjSpec) -> None:
+    """Set the physics options and add table, floor, sky and light to a spec that holds the robot."""
+    option = spec.option
+    option.timestep = TIMESTEP_NS / 1e9
+    option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    option.impratio = 10
+    # without this MuJoCo answers NaN by a silent reset
+    option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
+    option.noslip_iterations = 3  # a grasp creeps by 0.25 mm a second without
+    _add_looks(spec)
+    _add_table(spec)
+
+
+def _add_looks(spec: mujoco.MjSpec) -> None:
+    visual = spec.visual
+    visual.quality.offsamples = 0
+    visual.quality.shadowsize = 2048
+    visual.headlight.ambient = [0.38, 0.38, 0.38]
+    visual.headlight.diffuse = [0.30, 0.30, 0.30]
+    visual.headlight.specular = [0.0, 0.0, 0.0]
+    visual.map.znear = 0.01
+    visual.map.zfar = 20.0
+    spec.stat.extent = 1.0
+    spec.stat.center = [0.3, 0.0, 0.15]
+    spec.add_texture(
+        name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+        rgb1=[0.80, 0.86, 0.92], rgb2=[0.55, 0.62, 0.70], width=128, height=128,
+    )  # fmt: skip
+    light = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
+    spec.worldbody.add_light(
+        name="lamp", type=light, pos=[0.8, 0.6, 1.8], dir=[-0.35, -0.35, -1.0], diffuse=[0.55, 0.55, 0.53],
+        specular=[0.2, 0.2, 0.2], castshadow=True,
+    )  # fmt: skip
+
+
+def _add_table(spec: mujoco.MjSpec) -> None:
+    x, y = TABLE_CENTRE
+    length, width, thickness = TABLE_SIZE
+    world = spec.worldbody
+    box = mujoco.mjtGeom.mjGEOM_BOX
+    world.add_geom(
+        name=TABLE, type=box, pos=[x, y, -thickness / 2], size=[length / 2, width / 2, thickness / 2],
+        rgba=[0.80, 0.70, 0.57, 1], friction=[0.8, 0.005, 0.0001], group=VISUAL_GROUP,
+    )  # fmt: skip
+    depth = (-FLOOR_HEIGHT - thickness) / 2
+    for side_x in (-1, 1):
+        for side_y in (-1, 1):
+            corner = [x + side_x * (length / 2 - 0.06), y + side_y * (width / 2 - 0.06), -thickness - depth]
+            world.add_geom(
+                type=box, pos=corner, size=[0.025, 0.025, depth], rgba=[0.30, 0.31, 0.33, 1], group=VISUAL_GROUP
+            )
+    world.add_geom(
+        name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, pos=[0, 0, FLOOR_HEIGHT], size=[4, 4, 0.1],
+        rgba=[0.62, 0.65, 0.68, 1], group=VISUAL_GROUP,
+    )  # fmt: skip

@@ -1,0 +1,19 @@
+"""Simulated tasks by name."""
+
+from collections.abc import Callable
+
+from mivla_ros.simulation.errors import SceneError
+from mivla_ros.simulation.tasks.bottle_on_pad import BottleOnPad
+from mivla_ros.simulation.tasks.task import ProgressTracker, Task
+
+TASKS: dict[str, Callable[[], Task]] = {"bottle_on_pad": BottleOnPad}
+
+
+def make_task(name: str) -> Task:
+    """The task of that name with its usual sizes. Raises SceneError naming the tasks there are."""
+    if name not in TASKS:
+        raise SceneError(f"task {name!r}", f"not known, there are {', '.join(sorted(TASKS))}")
+    return TASKS[name]()
+
+
+__all__ = ["TASKS", "BottleOnPad", "ProgressTracker", "Task", "make_task"]
