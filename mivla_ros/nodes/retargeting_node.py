@@ -40,8 +40,8 @@ class RetargetingNode(LifecycleNode):
 
     def __init__(self) -> None:
         super().__init__("retargeting")
-        self._parameters = retargeting_node_parameters.ParamListener(self).get_params()
-        self._profile: RobotProfile = load_profile(self._parameters.robot)
+        self._settings = retargeting_node_parameters.ParamListener(self).get_params()
+        self._profile: RobotProfile = load_profile(self._settings.robot)
         self._follower: Follower | None = None
         self._retargeter: Retargeter | None = None
         self._active = False
@@ -55,7 +55,7 @@ class RetargetingNode(LifecycleNode):
 
     def autostart(self) -> None:
         """Configure and activate, where the parameter asks for it."""
-        if not self._parameters.autostart or self.failed:
+        if not self._settings.autostart or self.failed:
             return
         for transition in (self.trigger_configure, self.trigger_activate):
             if transition() is not TransitionCallbackReturn.SUCCESS:
@@ -74,8 +74,8 @@ class RetargetingNode(LifecycleNode):
         self._transforms = Transforms(self)
         self.create_subscription(JointState, "joint_states", self._on_joint_states, qos.SENSOR)
         self.create_subscription(ActionChunkMessage, "mivla/actions", self._on_chunk, qos.COMMAND)
-        if self._parameters.robot_description:
-            self._on_description(String(data=self._parameters.robot_description))
+        if self._settings.robot_description:
+            self._on_description(String(data=self._settings.robot_description))
         else:
             self.create_subscription(String, "robot_description", self._on_description, qos.STATE)
         self.create_service(Stop, "mivla/stop", self._on_stop)
@@ -119,7 +119,7 @@ class RetargetingNode(LifecycleNode):
 
     @property
     def _options(self) -> FollowerOptions:
-        p = self._parameters
+        p = self._settings
         return FollowerOptions(
             lead_ns=round(p.lead * NANOSECONDS),
             joints_stale_ns=round(p.joint_states_timeout * NANOSECONDS),
@@ -135,7 +135,7 @@ class RetargetingNode(LifecycleNode):
             return
         began = time.perf_counter()
         try:
-            self._retargeter = Retargeter(self._profile, message.data, RetargetingOptions(blend=self._parameters.blend))
+            self._retargeter = Retargeter(self._profile, message.data, RetargetingOptions(blend=self._settings.blend))
         except KinematicsError as error:
             self.get_logger().fatal(str(error))
             self.failed = True
@@ -227,7 +227,7 @@ class RetargetingNode(LifecycleNode):
         if follower is not None and self._active:
             executed = follower.executed(now_ns)
             tracking = follower.mode is Mode.TRACKING
-            due = tracking and now_ns - self._reported_ns >= NANOSECONDS / self._parameters.report_rate
+            due = tracking and now_ns - self._reported_ns >= NANOSECONDS / self._settings.report_rate
             if executed is not None and (due or (executed, follower.mode) != self._reported):
                 names, positions = follower.commanded(executed.due_ns or now_ns)
                 self._executed.publish(executed_message(executed, names, positions, not tracking, now_ns))

@@ -1,4 +1,5 @@
-"""Cameras of the simulation: pictures drawn and published in one thread of their own, so that physics never waits."""
+"""Cameras of the simulation: pictures drawn and published in one thread of their own, so that physics
+never waits."""
 
 import queue
 import threading
@@ -27,7 +28,9 @@ class _Camera:
         self.profile = profile
         self.schedule = Schedule(profile.rate, simulation.time_ns)
         self.image = node.create_publisher(Image, f"{profile.name}/image_raw", qos.IMAGE_PUBLISHER)
-        self.jpeg = node.create_publisher(CompressedImage, f"{profile.name}/image_raw/compressed", qos.IMAGE_PUBLISHER)
+        self.jpeg = node.create_publisher(
+            CompressedImage, f"{profile.name}/image_raw/compressed", qos.IMAGE_PUBLISHER
+        )
         self.info = node.create_publisher(CameraInfo, f"{profile.name}/camera_info", qos.IMAGE_PUBLISHER)
         self.info_message = camera_info_message(simulation.intrinsics(profile.name))
 
@@ -55,7 +58,9 @@ class Cameras:
 
     def offer(self, simulation: Simulation) -> None:
         """Take a copy of the state if a camera is due and somebody listens; never waits."""
-        due = [camera for camera in self._cameras if camera.schedule.due(simulation.time_ns) and camera.wanted()]
+        due = [
+            camera for camera in self._cameras if camera.schedule.due(simulation.time_ns) and camera.wanted()
+        ]
         if not due or self.failure is not None:
             return
         try:
@@ -77,6 +82,11 @@ class Cameras:
 
     def _run(self) -> None:
         try:
+            # at once, so that the first picture is not late and a machine that cannot draw says so
+            for camera in self._cameras:
+                size = (camera.profile.width, camera.profile.height)
+                if size not in self._renderers:
+                    self._renderers[size] = SceneRenderer(self._model, *size)
             while (job := self._jobs.get()) is not None:
                 snapshot, cameras = job
                 for camera in cameras:
@@ -99,11 +109,8 @@ class Cameras:
         if not (wants_image or wants_jpeg):
             return
         began = time.monotonic()
-        size = (camera.profile.width, camera.profile.height)
-        if size not in self._renderers:
-            self._renderers[size] = SceneRenderer(self._model, *size)
-            began = time.monotonic()
-        rgb = self._renderers[size].draw(snapshot, camera.profile.name)
+        renderer = self._renderers[camera.profile.width, camera.profile.height]
+        rgb = renderer.draw(snapshot, camera.profile.name)
         self.drawing_seconds += time.monotonic() - began
         self.drawn[camera.profile.name] += 1
         if wants_image:

@@ -3,13 +3,13 @@
 import array
 
 import numpy as np
-from mivla_msgs.msg import ObjectPoses
-from mivla_msgs.msg import TaskProgress as TaskProgressMessage
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMessage
 
+from mivla_msgs.msg import ObjectPoses
+from mivla_msgs.msg import TaskProgress as TaskProgressMessage
 from mivla_ros.nodes.conversions import pose_message, time_message, time_ns
 from mivla_ros.simulation.state import CameraIntrinsics, JointStates, TaskProgress
 from mivla_ros.simulation.trajectory import JointTrajectory, TrajectoryPoint
@@ -44,7 +44,7 @@ def compressed_message(rgb: NDArray[np.uint8], image_header: Header, quality: in
     """(height, width, 3) RGB as JPEG, quality in percent; its format as image_transport writes it."""
     import cv2
 
-    _, jpeg = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     message = CompressedImage(header=image_header, format="rgb8; jpeg compressed bgr8")
     message.data = array.array("B", jpeg.tobytes())
     return message
@@ -67,7 +67,9 @@ def camera_info_message(camera: CameraIntrinsics) -> CameraInfo:
 def object_poses_message(poses: dict[str, NDArray[np.float64]], stamp_ns: int, frame_id: str) -> ObjectPoses:
     """Objects' poses (7,) in one frame."""
     return ObjectPoses(
-        header=header(stamp_ns, frame_id), names=list(poses), poses=[pose_message(pose) for pose in poses.values()]
+        header=header(stamp_ns, frame_id),
+        names=list(poses),
+        poses=[pose_message(pose) for pose in poses.values()],
     )
 
 
@@ -93,6 +95,7 @@ def task_progress_message(
 def trajectory_from_message(message: JointTrajectoryMessage) -> JointTrajectory:
     """A trajectory message to the core's; nothing is checked here."""
     points = tuple(
-        TrajectoryPoint(time_ns(p.time_from_start), p.positions, p.velocities, p.accelerations) for p in message.points
+        TrajectoryPoint(time_ns(p.time_from_start), p.positions, p.velocities, p.accelerations)
+        for p in message.points
     )
     return JointTrajectory(tuple(message.joint_names), points, time_ns(message.header.stamp))

@@ -1,8 +1,10 @@
-"""The simulated robot as a ROS node: the same topics as a real arm with ros2_control, cameras, and the task's progress.
+"""The simulated robot as a ROS node: the same topics as a real arm with ros2_control, cameras, and the task's
+progress.
 
 Physics runs in one thread, paced by the wall clock; drawing in another; the executor only takes commands.
 """
 
+import signal
 import sys
 import threading
 import time
@@ -11,16 +13,17 @@ from functools import partial
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from diagnostic_updater import DiagnosticStatusWrapper, Updater
-from mivla_msgs.msg import ObjectPoses, TaskProgress
-from mivla_msgs.srv import ResetSimulation
-from rclpy.executors import ExternalShutdownException
+from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
+from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
+from mivla_msgs.msg import ObjectPoses, TaskProgress
+from mivla_msgs.srv import ResetSimulation
 from mivla_ros.nodes import qos
 from mivla_ros.nodes.conversions import time_message
 from mivla_ros.nodes.executor import make_executor
@@ -34,7 +37,12 @@ from mivla_ros.nodes.simulation_messages import (
 from mivla_ros.nodes.simulation_node_parameters import simulation_node_parameters
 from mivla_ros.robots.description import DescriptionError
 from mivla_ros.robots.profile import load_profile
-from mivla_ros.simulation.errors import DivergedError, RenderingError, SimulationError, TrajectoryRejectedError
+from mivla_ros.simulation.errors import (
+    DivergedError,
+    RenderingError,
+    SimulationError,
+    TrajectoryRejectedError,
+)
 from mivla_ros.simulation.pacing import Pacer, Schedule
 from mivla_ros.simulation.simulation import Simulation
 from mivla_ros.simulation.tasks import make_task
@@ -46,7 +54,8 @@ SLOW = 0.95  # share of the asked real-time factor below which diagnostics warn
 
 
 class SimulationNode(Node):
-    """The simulation, its topics, its service and its threads. ``failed`` is set when the physics thread broke down."""
+    """The simulation, its topics, its service and its threads. ``failed`` is set when the physics thread
+    broke down."""
 
     def __init__(self) -> None:
         # it is the source of simulated time, so its own timers go by the wall clock
@@ -112,7 +121,10 @@ class SimulationNode(Node):
         self._objects_schedule = Schedule(parameters.objects_rate, start_ns)
         for controller in self._simulation.controllers:
             self.create_subscription(
-                JointTrajectory, f"{controller}/joint_trajectory", partial(self._on_trajectory, controller), qos.COMMAND
+                JointTrajectory,
+                f"{controller}/joint_trajectory",
+                partial(self._on_trajectory, controller),
+                qos.COMMAND,
             )
         self.create_service(ResetSimulation, "simulation/reset", self._on_reset)
 
@@ -141,7 +153,9 @@ class SimulationNode(Node):
                         self._step()
                 if self._diverged:
                     self._stopping.wait(0.1)
-        except Exception as error:  # publishing fails once the context is down, and only then is that all right
+        except (
+            Exception
+        ) as error:  # publishing fails once the context is down, and only then is that all right
             if self.context.ok():
                 self.failed = True
                 self.get_logger().fatal(f"the physics thread broke down: {error!r}")
@@ -176,7 +190,11 @@ class SimulationNode(Node):
         simulation = self._simulation
         self._task_publisher.publish(
             task_progress_message(
-                simulation.progress(), simulation.time_ns, simulation.instruction, simulation.seed, simulation.episode
+                simulation.progress(),
+                simulation.time_ns,
+                simulation.instruction,
+                simulation.seed,
+                simulation.episode,
             )
         )
 
@@ -223,12 +241,16 @@ class SimulationNode(Node):
         if self._diverged:
             status.summary(DiagnosticStatus.ERROR, f"{Reason.SIMULATION_FAILED.name}: {self._diverged}")
         elif wanted and 0 < factor < SLOW * wanted:
-            status.summary(DiagnosticStatus.WARN, f"real-time factor {factor:.2f} of {wanted:g}: too slow a machine")
+            status.summary(
+                DiagnosticStatus.WARN, f"real-time factor {factor:.2f} of {wanted:g}: too slow a machine"
+            )
         else:
             status.summary(DiagnosticStatus.OK, f"real-time factor {factor:.2f}")
         status.add("real-time factor, last 5 s", f"{factor:.3f}")
         status.add("real-time factor, whole run", f"{self._pacer.totals[2]:.3f}")
-        status.add("physics, ms a control period", f"{1e3 * self._stepping_seconds / max(self._periods, 1):.3f}")
+        status.add(
+            "physics, ms a control period", f"{1e3 * self._stepping_seconds / max(self._periods, 1):.3f}"
+        )
         status.add("seed", str(self._simulation.seed))
         status.add("episode", str(self._simulation.episode))
         return status
@@ -262,7 +284,8 @@ class SimulationNode(Node):
 
 
 class _SimulatedStamps:
-    """Stamps diagnostics with simulated time, as every other node's are, though this node's clock is the wall clock."""
+    """Stamps diagnostics with simulated time, as every other node's are, though this node's clock is the
+    wall clock."""
 
     def __init__(self, publisher: Publisher, simulation: Simulation) -> None:
         self._publisher, self._simulation = publisher, simulation
@@ -275,25 +298,26 @@ class _SimulatedStamps:
 
 def main() -> None:
     """Entry point of the executable."""
-    rclpy.init()
+    # own handlers: the context must outlive the two threads that publish
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    ending = threading.Event()
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(kind, lambda *_: ending.set())
     try:
         node = SimulationNode()
-    except (SimulationError, DescriptionError, ValueError) as error:
+    except (SimulationError, DescriptionError, ParameterException, ValueError) as error:
         rclpy.logging.get_logger("simulation").fatal(str(error))
         rclpy.try_shutdown()
         sys.exit(1)
     executor = make_executor(node)
     node.start()
-    try:
-        while not node.failed:
-            executor.spin_once(timeout_sec=1.0)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node.stop()
-        failed = node.failed
-        node.destroy_node()
-        rclpy.try_shutdown()
+    while not (ending.is_set() or node.failed):
+        executor.spin_once(timeout_sec=0.2)
+    node.stop()
+    failed = node.failed
+    executor.shutdown()
+    node.destroy_node()
+    rclpy.try_shutdown()
     sys.exit(1 if failed else 0)
 
 

@@ -45,10 +45,10 @@ class ScriptedOptions:
     standoff: float = 0.10
     lift: float = 0.07
     clearance: float = 0.002
-    speed: float = 0.3
-    acceleration: float = 0.8
+    speed: float = 0.25
+    acceleration: float = 0.6
     turn_speed: float = 1.0
-    turn_acceleration: float = 2.5
+    turn_acceleration: float = 2.0
     close_seconds: float = 0.7
     open_seconds: float = 0.5
     start_seconds: float = 0.4
@@ -93,6 +93,7 @@ class ScriptedPolicy:
         self._planned_for: tuple[Array, Array] | None = None
         self._held: Array | None = None
         self._aimed = False
+        self._changes_ns = 0
 
     @property
     def attempts(self) -> int:
@@ -136,6 +137,7 @@ class ScriptedPolicy:
     def _begin(self, now_ns: int, state: ArmState, bottle: Array, pad: Array) -> None:
         """A new reference from where the arm is: to the bottle, or on with it where it is held already."""
         held = self._is_held(state, bottle)
+        self._changes_ns = 0
         opening = CLOSED if held else OPEN
         self._path = PolarPath(now_ns, state.eef, opening, self._pace)
         self._path.rest("start", self.options.start_seconds, opening)
@@ -193,6 +195,8 @@ class ScriptedPolicy:
         """Compare what was measured with the plan and change the plan from a little later on where they differ."""
         path = self._path
         assert path is not None
+        if now_ns < self._changes_ns:
+            return  # the last change has not begun to work yet
         segment = path.at(now_ns)
         phase, begun = segment.phase, (now_ns - segment.start_ns) / 1e9
         if phase in BEFORE_REACHING and self._planned_for is not None:
@@ -210,7 +214,8 @@ class ScriptedPolicy:
     def _change(self, now_ns: int, plan: Callable[[], None]) -> None:
         """Cut the reference soon after now and plan on from there."""
         assert self._path is not None
-        self._path.cut(now_ns + round(self.options.start_seconds * 1e9))
+        self._changes_ns = now_ns + round(self.options.start_seconds * 1e9)
+        self._path.cut(self._changes_ns)
         plan()
 
     def _try_again(self, now_ns: int, bottle: Array, pad: Array) -> None:

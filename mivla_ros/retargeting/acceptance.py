@@ -61,7 +61,7 @@ class Acceptance:
             if 0 <= silence_ns <= self._options.session_timeout_ns:
                 words = f"another policy node was heard {silence_ns / 1e9:.3g} s ago"
                 limit = self._options.session_timeout_ns / 1e9
-                raise refuse(Reason.CHUNK_FOREIGN_SESSION, "session", words, silence_ns / 1e9, limit, "s")
+                raise refuse(Reason.CHUNK_FOREIGN_SESSION, "silence of the obeyed session", words, silence_ns / 1e9, limit, "s")
         elif chunk.session == self._session:
             self._heard_ns = now_ns
 

@@ -1,4 +1,5 @@
-"""The robot's drives and the controllers in front of them: trajectories in, motor set-points out, measured joints back."""
+"""The robot's drives and the controllers in front of them: trajectories in, motor set-points out, measured
+joints back."""
 
 from collections.abc import Mapping
 
@@ -15,10 +16,11 @@ Row = NDArray[np.float64]
 
 
 class Drives:
-    """All arm joints and grippers in the profile's order, with one trajectory controller each arm and gripper.
+    """All arm joints and grippers in the profile's order, with one trajectory controller each arm and
+    gripper.
 
-    A drive never leaves its joint's position limits and its set-point never moves faster than the joint's velocity limit,
-    whatever the trajectory asks for: as a motor driver would have it.
+    A drive never leaves its joint's position limits and its set-point never moves faster than the joint's
+    velocity limit, whatever the trajectory asks for: as a motor driver would have it.
     """
 
     def __init__(
@@ -88,20 +90,24 @@ class Drives:
         data.ctrl[self._drive] = self.setpoint
 
     def command(self, controller: str, trajectory: JointTrajectory, now_ns: int, data: mujoco.MjData) -> None:
-        """Give a trajectory to one controller. Raises SceneError or TrajectoryRejectedError; nothing changes then."""
+        """Give a trajectory to one controller. Raises SceneError or TrajectoryRejectedError; nothing
+        changes then."""
         if controller not in self.followers:
             raise SceneError(f"controller {controller!r}", f"not there, only {', '.join(self.followers)}")
         measured = self._position_of_qpos @ data.qpos
         self.followers[controller].command(trajectory, now_ns, measured[self._part[controller]])
 
     def update(self, data: mujoco.MjData, due_ns: int, period_ns: int) -> None:
-        """Set-points for the period that ends at ``due_ns``, when the joints shall be where the trajectories say."""
+        """Set-points for the period that ends at ``due_ns``, when the joints shall be where the
+        trajectories say."""
         wanted = np.empty_like(self.setpoint)
         for name, follower in self.followers.items():
             wanted[self._part[name]] = follower.sample(due_ns).positions
         seconds = period_ns / 1e9
         reach = self._velocity * seconds
-        wanted = np.clip(np.clip(wanted, self._lower, self._upper), self.setpoint - reach, self.setpoint + reach)
+        wanted = np.clip(
+            np.clip(wanted, self._lower, self._upper), self.setpoint - reach, self.setpoint + reach
+        )
         speed = (wanted - self.setpoint) / seconds
         self.setpoint = wanted
         # the drive brakes on speed; leading by as much lets it follow without lag, as velocity feed-forward does

@@ -6,7 +6,8 @@ import numpy as np
 
 
 class SimulationError(RuntimeError):
-    """Anything the simulation cannot do. ``subject`` names what is at fault; ``value`` and ``limit`` say by how much."""
+    """Anything the simulation cannot do. ``subject`` names what is at fault; ``value`` and ``limit`` say
+    by how much."""
 
     def __init__(self, subject: str, message: str, value: float = np.nan, limit: float = np.nan) -> None:
         super().__init__(f"simulation: {subject}: {message}")
@@ -42,7 +43,8 @@ class Rejection(StrEnum):
 
 
 class TrajectoryRejectedError(SimulationError):
-    """A joint trajectory that a controller refuses; nothing it did before is changed. ``reason`` is the kind of fault."""
+    """A joint trajectory that a controller refuses; nothing it did before is changed. ``reason`` is the
+    kind of fault."""
 
     def __init__(
         self, controller: str, reason: Rejection, message: str, value: float = np.nan, limit: float = np.nan

@@ -9,7 +9,8 @@ WINDOW = 5.0  # s of wall time over which the present factor is taken
 
 
 class Pacer:
-    """Holds a loop to ``factor`` simulated seconds a second (0: no waiting). Where it cannot keep up, time goes slower."""
+    """Holds a loop to ``factor`` simulated seconds a second (0: no waiting). Where it cannot keep up, time
+    goes slower."""
 
     def __init__(
         self,
@@ -58,7 +59,8 @@ def _factor(first: tuple[float, int], last: tuple[float, int]) -> float:
 
 
 class Schedule:
-    """Says when something with a rate is due, in simulated time, without drift where the rate does not fit the steps."""
+    """Says when something with a rate is due, in simulated time, without drift where the rate does not fit
+    the steps."""
 
     def __init__(self, rate: float, start_ns: int) -> None:
         """``rate`` in Hz; first due at ``start_ns``."""

@@ -1,5 +1,7 @@
 """Pictures of the scene, drawn off screen from copies of the state."""
 
+import copy
+
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +21,16 @@ def camera_intrinsics(camera: CameraProfile) -> CameraIntrinsics:
 
 
 class SceneRenderer:
-    """Draws one size of picture from snapshots. Made, used and closed by one thread; physics goes on meanwhile."""
+    """Draws one size of picture from snapshots. Made, used and closed by one thread; physics goes on
+    meanwhile."""
 
-    def __init__(self, model: mujoco.MjModel, width: int, height: int, *, shadows: bool = False) -> None:
-        """Shadows look better and take about three times as long. Raises RenderingError if nothing can draw here."""
+    def __init__(self, model: mujoco.MjModel, width: int, height: int, *, fine: bool = False) -> None:
+        """fine: shadows and smooth edges, for pictures to show; ten times slower. Raises RenderingError
+        where nothing can draw."""
+        if fine:
+            model = copy.copy(model)
+            model.vis.quality.offsamples = 4
+            model.vis.global_.offwidth, model.vis.global_.offheight = width, height
         self._model = model
         self._data = mujoco.MjData(model)
         self._option = mujoco.MjvOption()
@@ -38,13 +46,14 @@ class SceneRenderer:
                 "MUJOCO_GL=egl or osmesa",
             ) from error
         flags = self._renderer.scene.flags
-        flags[mujoco.mjtRndFlag.mjRND_SHADOW] = int(shadows)
+        flags[mujoco.mjtRndFlag.mjRND_SHADOW] = int(fine)
         flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
 
     def draw(
         self, snapshot: Snapshot, camera: str | mujoco.MjvCamera, out: NDArray[np.uint8] | None = None
     ) -> NDArray[np.uint8]:
-        """RGB (height, width, 3) seen by a camera of the robot, or by a free one. Raises RenderingError if unknown."""
+        """RGB (height, width, 3) seen by a camera of the robot, or by a free one. Raises RenderingError if
+        unknown."""
         if isinstance(camera, str) and mujoco.mj_name2id(self._model, mujoco.mjtObj.mjOBJ_CAMERA, camera) < 0:
             names = [self._model.camera(i).name for i in range(self._model.ncam)]
             raise RenderingError(f"camera {camera!r}", f"not there, only {', '.join(names)}")
@@ -68,8 +77,11 @@ def show_snapshot(model: mujoco.MjModel, data: mujoco.MjData, snapshot: Snapshot
     mujoco.mj_camlight(model, data)
 
 
-def view_from(distance: float, azimuth: float, elevation: float, look_at: tuple[float, float, float]) -> mujoco.MjvCamera:
-    """A free camera: distance m, azimuth and elevation in degrees as MuJoCo counts them, looking at a point in m."""
+def view_from(
+    distance: float, azimuth: float, elevation: float, look_at: tuple[float, float, float]
+) -> mujoco.MjvCamera:
+    """A free camera: distance m, azimuth and elevation in degrees as MuJoCo counts them, looking at a
+    point in m."""
     camera = mujoco.MjvCamera()
     camera.type = mujoco.mjtCamera.mjCAMERA_FREE
     camera.distance, camera.azimuth, camera.elevation = distance, azimuth, elevation

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
 from mivla_ros.robots.profile import RobotProfile
 from mivla_ros.simulation.errors import SceneError
@@ -18,7 +17,10 @@ FINGER_ARMATURE = 0.15  # kg
 ARM_BANDWIDTH = 60.0  # rad/s, of the drives' position loop
 GRIPPER_BANDWIDTH = 80.0  # rad/s
 FINGER_FRICTION = (1.2, 0.02, 0.001)  # rubber pads: sliding, torsion in m, rolling in m
-FINGER_SOLREF = (0.006, 1.0)  # stiff pads: a held bottle moves by less than half a millimetre when it is swung
+FINGER_SOLREF = (
+    0.006,
+    1.0,
+)  # stiff pads: a held bottle moves by less than half a millimetre when it is swung
 FINGER_SOLIMP = (0.95, 0.99, 0.001, 0.5, 2.0)
 # MuJoCo camera axes (x right, y up, z back) in optical axes (x right, y down, z forward)
 OPTICAL_FROM_CAMERA = (0.0, 1.0, 0.0, 0.0)
@@ -44,8 +46,11 @@ class Follower:
     offset: float
 
 
-def robot_spec(profile: RobotProfile, root: ElementTree.Element, semantics: ElementTree.Element) -> mujoco.MjSpec:
-    """A spec with the robot of a URDF: drives, mimicking fingers, cameras of the profile, collision pairs of the SRDF.
+def robot_spec(
+    profile: RobotProfile, root: ElementTree.Element, semantics: ElementTree.Element
+) -> mujoco.MjSpec:
+    """A spec with the robot of a URDF: drives, mimicking fingers, cameras of the profile, collision pairs of
+    the SRDF.
 
     Raises SceneError naming the joint, link or frame that the profile asks for and the URDF lacks.
     """
@@ -82,7 +87,9 @@ def tune_drives(model: mujoco.MjModel, data: mujoco.MjData) -> None:
     inertia = np.zeros((model.nv, model.nv))
     mujoco.mj_fullM(model, data, inertia)
     moment = np.zeros((model.nu, model.nv))
-    mujoco.mju_sparse2dense(moment, data.actuator_moment, data.moment_rownnz, data.moment_rowadr, data.moment_colind)
+    mujoco.mju_sparse2dense(
+        moment, data.actuator_moment, data.moment_rownnz, data.moment_rowadr, data.moment_colind
+    )
     for drive in range(model.nu):
         row = moment[drive]
         if np.count_nonzero(row) == 1:
@@ -100,7 +107,9 @@ def read_limits(root: ElementTree.Element) -> dict[str, Limits]:
     for joint in root.iter("joint"):
         limit = joint.find("limit")
         if limit is not None and joint.get("type") in ("revolute", "prismatic"):
-            lower, upper, velocity, effort = (float(limit.get(k, "0")) for k in ("lower", "upper", "velocity", "effort"))
+            lower, upper, velocity, effort = (
+                float(limit.get(k, "0")) for k in ("lower", "upper", "velocity", "effort")
+            )
             found[joint.get("name", "")] = Limits(lower, upper, velocity, effort)
     return found
 
@@ -147,7 +156,8 @@ def _read_urdf(root: ElementTree.Element) -> mujoco.MjSpec:
 
 
 def _dress(spec: mujoco.MjSpec) -> None:
-    """Drawn shapes and touched shapes in groups of their own; gravity carried by the drives, as real controllers do."""
+    """Drawn shapes and touched shapes in groups of their own; gravity carried by the drives, as real
+    controllers do."""
     for geom in spec.geoms:
         touched = bool(geom.contype or geom.conaffinity)
         geom.group = COLLISION_GROUP if touched else VISUAL_GROUP
@@ -165,7 +175,8 @@ def _add_drive(spec: mujoco.MjSpec, name: str, kind: mujoco.mjtTrn, target: str,
 def _add_gripper(
     spec: mujoco.MjSpec, name: str, followers: Mapping[str, list[Follower]], limits: Mapping[str, Limits]
 ) -> None:
-    """One drive for all fingers: its length is the value of the joint they mimic, and so its force that joint's effort."""
+    """One drive for all fingers: its length is the value of the joint they mimic, and so its force that
+    joint's effort."""
     fingers = followers.get(name, [])
     if not fingers:
         spec.joint(name).armature = FINGER_ARMATURE
@@ -201,7 +212,8 @@ def _add_gripper(
 
 
 def _exclude(spec: mujoco.MjSpec, root: ElementTree.Element) -> None:
-    """Leave out the collision pairs that the SRDF switches off; links the URDF was expanded without are passed over."""
+    """Leave out the collision pairs that the SRDF switches off; links the URDF was expanded without are
+    passed over."""
     bodies = {body.name for body in spec.bodies}
     for pair in root.iter("disable_collisions"):
         first, second = pair.get("link1", ""), pair.get("link2", "")
@@ -209,7 +221,9 @@ def _exclude(spec: mujoco.MjSpec, root: ElementTree.Element) -> None:
             spec.add_exclude(bodyname1=first, bodyname2=second)
 
 
-def finger_positions(profile: RobotProfile, root: ElementTree.Element, openings: Mapping[str, float]) -> dict[str, float]:
+def finger_positions(
+    profile: RobotProfile, root: ElementTree.Element, openings: Mapping[str, float]
+) -> dict[str, float]:
     """Positions of all finger joints, rad or m, for openings (0 to 1) by arm name."""
     followers = read_followers(root)
     found = {}

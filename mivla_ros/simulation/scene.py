@@ -1,4 +1,5 @@
-"""What every scene has: physics options, table, floor, sky and light. World frame: z up, 0 at the table top."""
+"""What every scene has: physics options, table, floor, sky and light. World frame: z up, 0 at the table
+top."""
 
 import mujoco
 
@@ -29,12 +30,13 @@ def add_surroundings(spec: mujoco.MjSpec) -> None:
 def _add_looks(spec: mujoco.MjSpec) -> None:
     visual = spec.visual
     visual.quality.offsamples = 0
-    visual.quality.shadowsize = 2048
+    visual.quality.shadowsize = 4096
     visual.headlight.ambient = [0.38, 0.38, 0.38]
     visual.headlight.diffuse = [0.30, 0.30, 0.30]
     visual.headlight.specular = [0.0, 0.0, 0.0]
     visual.map.znear = 0.01
-    visual.map.zfar = 20.0
+    visual.map.shadowclip = 1.6
+    visual.map.zfar = 8.0
     spec.stat.extent = 1.0
     spec.stat.center = [0.3, 0.0, 0.15]
     spec.add_texture(
@@ -62,9 +64,13 @@ def _add_table(spec: mujoco.MjSpec) -> None:
         for side_y in (-1, 1):
             corner = [x + side_x * (length / 2 - 0.06), y + side_y * (width / 2 - 0.06), -thickness - depth]
             world.add_geom(
-                type=box, pos=corner, size=[0.025, 0.025, depth], rgba=[0.30, 0.31, 0.33, 1], group=VISUAL_GROUP
+                type=box,
+                pos=corner,
+                size=[0.025, 0.025, depth],
+                rgba=[0.30, 0.31, 0.33, 1],
+                group=VISUAL_GROUP,
             )
     world.add_geom(
-        name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, pos=[0, 0, FLOOR_HEIGHT], size=[4, 4, 0.1],
+        name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, pos=[0, 0, FLOOR_HEIGHT], size=[0, 0, 0.1],
         rgba=[0.62, 0.65, 0.68, 1], group=VISUAL_GROUP,
     )  # fmt: skip

@@ -26,9 +26,9 @@ GREATEST_SPEED = 1e3  # rad/s or m/s; beyond, physics has diverged
 class Simulation:
     """``Simulation(load_profile("piper"), seed=3)``: robot, table and the profile's task (or ``task``).
 
-    One control period is 5 ms (``CONTROL_PERIOD_NS``). Time is an int in nanoseconds, begins at 1 s and never goes back,
-    not even at a reset. The same seed and the same commands give the same states. Not thread safe: one thread calls it;
-    others draw from what ``snapshot()`` gave them.
+    One control period is 5 ms (``CONTROL_PERIOD_NS``). Time is an int in nanoseconds, begins at 1 s and
+    never goes back, not even at a reset. The same seed and the same commands give the same states. Not
+    thread safe: one thread calls it; others draw from what ``snapshot()`` gave them.
     """
 
     def __init__(
@@ -61,7 +61,9 @@ class Simulation:
         self._data = mujoco.MjData(self.model)
         self._touch = TouchMap(self.model, robot_bodies, self.task.objects)
         self._free = {n: self.model.joint(n) for n in self.task.objects if self.model.body(n).dofnum[0] == 6}
-        self._mocap = {n: int(self.model.body(n).mocapid[0]) for n in self.task.objects if n not in self._free}
+        self._mocap = {
+            n: int(self.model.body(n).mocapid[0]) for n in self.task.objects if n not in self._free
+        }
         self._eef = {arm.name: self.model.body(arm.eef_frame).id for arm in profile.arms}
         self._drives = Drives(self.model, profile, read_limits(self._root), allow_moving_end=allow_moving_end)
         self._renderers: dict[tuple[int, int], SceneRenderer] = {}
@@ -80,7 +82,8 @@ class Simulation:
         return self.task.instructions[0]
 
     def reset(self, seed: int | None = None) -> None:
-        """New episode: arms at ``ready``, grippers open, objects placed by the seed (None: the one after the current)."""
+        """New episode: arms at ``ready``, grippers open, objects placed by the seed (None: the one after
+        the current)."""
         self.seed = self.seed + 1 if seed is None else seed
         self.episode += 1
         self._begin()
@@ -100,7 +103,9 @@ class Simulation:
         for arm in self.profile.arms:
             for name, value in zip(arm.joints, arm.ready, strict=True):
                 data.joint(name).qpos[0] = value
-        for name, value in finger_positions(self.profile, self._root, {a.name: 1.0 for a in self.profile.arms}).items():
+        for name, value in finger_positions(
+            self.profile, self._root, {a.name: 1.0 for a in self.profile.arms}
+        ).items():
             data.joint(name).qpos[0] = value
         for name, pose in self.task.place(self.seed).items():
             if name in self._free:
@@ -119,13 +124,15 @@ class Simulation:
             self._periods += 1
             fastest = np.abs(data.qvel).max()
             if not fastest < GREATEST_SPEED:
-                raise DivergedError("physics", f"a joint or body moves at {fastest:g}", float(fastest), GREATEST_SPEED)
+                raise DivergedError(
+                    "physics", f"a joint or body moves at {fastest:g}", float(fastest), GREATEST_SPEED
+                )
             if self._periods % JUDGE_PERIODS == 0:
                 self._progress = self._tracker.update(self.scene_state())
 
     def command(self, controller: str, trajectory: JointTrajectory) -> None:
-        """Give a trajectory to a controller. Raises TrajectoryRejectedError with the reason, SceneError if there is no such
-        controller; in both cases nothing changes."""
+        """Give a trajectory to a controller. Raises TrajectoryRejectedError with the reason, SceneError if
+        there is no such controller; in both cases nothing changes."""
         self._drives.command(controller, trajectory, self.time_ns, self._data)
 
     def joint_states(self) -> JointStates:
@@ -146,7 +153,8 @@ class Simulation:
         return poses
 
     def frame_pose(self, frame: str) -> NDArray[np.float64]:
-        """Pose (7,) xyz m + wxyz of a link of the URDF in the world frame. Raises SceneError if there is no such link."""
+        """Pose (7,) xyz m + wxyz of a link of the URDF in the world frame. Raises SceneError if there is
+        no such link."""
         index = mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_BODY, frame)
         if index < 0:
             raise SceneError(f"frame {frame!r}", "not a link of the URDF")
@@ -215,4 +223,3 @@ class Simulation:
     def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
-

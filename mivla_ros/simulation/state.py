@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 class JointStates:
     """Joints of arms and grippers in the profile's order, as joint_state_broadcaster shows them.
 
-    positions rad or m, velocities rad/s or m/s, efforts N m or N; each (len(names),). A gripper is one entry: its total
-    opening in the joint's own unit; the fingers that mimic it do not appear.
+    positions rad or m, velocities rad/s or m/s, efforts N m or N; each (len(names),). A gripper is one
+    entry: its total opening in the joint's own unit; the fingers that mimic it do not appear.
     """
 
     time_ns: int
@@ -26,10 +26,11 @@ class JointStates:
 class SceneState:
     """All that a task may judge, in the world frame (z up, 0 at the table top).
 
-    objects: name to pose (7,) xyz m + wxyz; for free bodies the pose of the body's own frame (a bottle's: centre of its base).
-    velocities: name to (6,) linear m/s then angular rad/s of free bodies. touching: what is in contact with each object:
-    "robot", "table" or another object's name. eef: arm name to pose (7,) of its end effector frame.
-    joints: arm name to (joints,) rad. joint_velocities likewise, rad/s. openings: arm name to 0 closed .. 1 open.
+    objects: name to pose (7,) xyz m + wxyz; for free bodies the pose of the body's own frame (a bottle's:
+    centre of its base). velocities: name to (6,) linear m/s then angular rad/s of free bodies. touching:
+    what is in contact with each object: "robot", "table" or another object's name. eef: arm name to pose
+    (7,) of its end effector frame. joints: arm name to (joints,) rad. joint_velocities likewise, rad/s.
+    openings: arm name to 0 closed .. 1 open.
     """
 
     time_ns: int

@@ -1,10 +1,11 @@
-"""Joint trajectories and how a controller follows them: the semantics of ros2_control's joint_trajectory_controller.
+"""Joint trajectories and how a controller follows them: the semantics of ros2_control's
+joint_trajectory_controller.
 
-What a message means (its documentation, Jazzy): a header stamp of zero means now, else the points' ``time_from_start``
-count from the stamp; joints may come in any order but all of them must be there; a new trajectory takes over at its
-start time and the old one is followed until then; points already past are left out; without velocities the points are
-joined by straight lines, with velocities by cubics, with accelerations by quintics; no points at all means stop here;
-after the last point the controller holds it.
+What a message means (its documentation, Jazzy): a header stamp of zero means now, else the points'
+``time_from_start`` count from the stamp; joints may come in any order but all of them must be there; a new
+trajectory takes over at its start time and the old one is followed until then; points already past are
+left out; without velocities the points are joined by straight lines, with velocities by cubics, with
+accelerations by quintics; no points at all means stop here; after the last point the controller holds it.
 """
 
 from collections.abc import Sequence
@@ -53,7 +54,8 @@ def joint_trajectory(
     rows = np.atleast_2d(np.asarray(positions, dtype=float))
     speeds = None if velocities is None else np.atleast_2d(np.asarray(velocities, dtype=float))
     points = [
-        TrajectoryPoint(int(time), rows[i], () if speeds is None else speeds[i]) for i, time in enumerate(times)
+        TrajectoryPoint(int(time), rows[i], () if speeds is None else speeds[i])
+        for i, time in enumerate(times)
     ]
     return JointTrajectory(tuple(joint_names), tuple(points), stamp_ns)
 
@@ -89,9 +91,7 @@ def _interpolate(a: _Knot, b: _Knot, now_ns: int) -> Desired:
     if a.accelerations is None or b.accelerations is None:
         c2 = (3 * (p1 - p0) / span - 2 * v0 - v1) / span
         c3 = (-2 * (p1 - p0) / span + v0 + v1) / span**2
-        return Desired(
-            p0 + t * (v0 + t * (c2 + t * c3)), v0 + t * (2 * c2 + 3 * t * c3), 2 * c2 + 6 * t * c3
-        )
+        return Desired(p0 + t * (v0 + t * (c2 + t * c3)), v0 + t * (2 * c2 + 3 * t * c3), 2 * c2 + 6 * t * c3)
     a0, a1 = a.accelerations, b.accelerations
     step = p1 - p0
     c2 = a0 / 2
@@ -126,7 +126,8 @@ class TrajectoryFollower:
     ) -> None:
         """``positions`` (J,) is where it holds at first.
 
-        allow_moving_end: joint_trajectory_controller's allow_nonzero_velocity_at_trajectory_end, off there by default.
+        allow_moving_end: joint_trajectory_controller's allow_nonzero_velocity_at_trajectory_end, off there
+        by default.
         """
         self.name = name
         self.joints = tuple(joints)
@@ -151,7 +152,8 @@ class TrajectoryFollower:
         return _at(knots, now_ns)
 
     def command(self, trajectory: JointTrajectory, now_ns: int, measured: ArrayLike) -> None:
-        """Take over a trajectory; ``measured`` (J,) is where the joints are, which is where an empty one stops them.
+        """Take over a trajectory; ``measured`` (J,) is where the joints are, which is where an empty one
+        stops them.
 
         Raises TrajectoryRejectedError and goes on as before if it breaks a rule.
         """
@@ -201,7 +203,10 @@ class TrajectoryFollower:
         for i, point in enumerate(trajectory.points):
             if point.time_ns < 0:
                 raise self._refuse(
-                    Rejection.NEGATIVE_TIME, f"point {i} is due {point.time_ns / 1e9:g} s", point.time_ns / 1e9, 0.0
+                    Rejection.NEGATIVE_TIME,
+                    f"point {i} is due {point.time_ns / 1e9:g} s",
+                    point.time_ns / 1e9,
+                    0.0,
                 )
             if i and point.time_ns <= trajectory.points[i - 1].time_ns:
                 before = trajectory.points[i - 1].time_ns / 1e9

@@ -11,8 +11,8 @@ def test_piper_has_its_six_joints_and_limits() -> None:
     chain = piper()
     assert chain.joint_names == tuple(f"joint{i}" for i in range(1, 7))
     assert not chain.prismatic.any()
-    assert np.allclose(chain.lower, [-2.618, 0, -2.967, -1.745, -1.222, -2.0944], atol=1e-3)
-    assert np.allclose(chain.upper, [2.618, 3.1416, 0, 1.745, 1.222, 2.0944], atol=1e-3)
+    assert np.allclose(chain.lower, [-2.6179, 0, -2.967, -1.745, -1.22, -2.09439], atol=1e-6)
+    assert np.allclose(chain.upper, [2.6179, 3.14, 0, 1.745, 1.22, 2.09439], atol=1e-6)
 
 
 def test_fixed_joints_are_merged_and_kinds_kept() -> None:

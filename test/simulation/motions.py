@@ -1,4 +1,5 @@
-"""Test helper: poses to joints and a whole pick and place, by plain damped least squares on the simulation's own model."""
+"""Test helper: poses to joints and a whole pick and place, by plain damped least squares on the
+simulation's own model."""
 
 import mujoco
 import numpy as np
@@ -11,10 +12,14 @@ from mivla_ros.simulation.trajectory import joint_trajectory
 PITCH = 0.4  # rad, how far the gripper points down
 GRASP_HEIGHT = 0.08  # m above the bottle's base
 PERIODS_A_SECOND = 200
+LIFT = np.array([0.0, 0.0, 0.12])
 
 
-def solve(simulation: Simulation, position: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Joints (6,) rad that put the tcp there, pointing away from the base and down by PITCH, fingers level."""
+def solve(
+    simulation: Simulation, position: NDArray[np.float64], start: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Joints (6,) rad that put the tcp there, pointing away from the base and down by PITCH, fingers
+    level."""
     model, arm = simulation.model, simulation.profile.arms[0]
     data = mujoco.MjData(model)
     joints = [model.joint(name) for name in arm.joints]
@@ -66,14 +71,14 @@ class PickAndPlace:
         poses = simulation.object_poses()
         self._simulation = simulation
         self.ready = np.array(simulation.profile.arms[0].ready)
-        grasp = poses["bottle"][:3] + [0, 0, GRASP_HEIGHT]
-        put = poses["pad"][:3] + [0, 0, GRASP_HEIGHT]
+        grasp = poses["bottle"][:3] + np.array([0, 0, GRASP_HEIGHT])
+        put = poses["pad"][:3] + np.array([0, 0, GRASP_HEIGHT])
         turned = np.concatenate([[np.arctan2(grasp[1], grasp[0])], self.ready[1:]])
         self.before = solve(simulation, self._back(grasp), turned)
         self.grasp = solve(simulation, grasp, self.before)
-        self.lifted = solve(simulation, grasp + [0, 0, 0.12], self.grasp)
+        self.lifted = solve(simulation, grasp + LIFT, self.grasp)
         turned = np.concatenate([[np.arctan2(put[1], put[0])], self.lifted[1:]])
-        self.above = solve(simulation, put + [0, 0, 0.12], turned)
+        self.above = solve(simulation, put + LIFT, turned)
         self.put = solve(simulation, put, self.above)
         self.after = solve(simulation, self._back(put), self.put)
 

@@ -52,7 +52,12 @@ def test_the_pad_appears_where_camera_info_projects_it(simulation: Simulation, s
     ]
     left, top = np.min(corners, axis=0)
     right, bottom = np.max(corners, axis=0)
-    for got, wanted in ((columns.min(), left), (columns.max(), right), (rows.min(), top), (rows.max(), bottom)):
+    for got, wanted in (
+        (columns.min(), left),
+        (columns.max(), right),
+        (rows.min(), top),
+        (rows.max(), bottom),
+    ):
         assert abs(got - wanted) < 2
 
 
@@ -60,7 +65,7 @@ def test_the_pad_appears_where_camera_info_projects_it(simulation: Simulation, s
 def test_the_bottles_cap_appears_where_camera_info_projects_it(simulation: Simulation, seed: int) -> None:
     simulation.reset(seed)
     bottle = simulation.object_poses()["bottle"]
-    cap = bottle[:3] + [0, 0, simulation.task.bottle_height - 0.01]
+    cap = bottle[:3] + np.array([0, 0, simulation.task.bottle_height - 0.01])
     seen = centre(is_red(simulation.render("head_camera")))
     assert np.abs(seen - pixel(simulation, "head_camera", cap)).max() < 2
 

@@ -6,7 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mivla_ros.simulation.errors import Rejection, TrajectoryRejectedError
-from mivla_ros.simulation.trajectory import JointTrajectory, TrajectoryFollower, TrajectoryPoint, joint_trajectory
+from mivla_ros.simulation.trajectory import (
+    JointTrajectory,
+    TrajectoryFollower,
+    TrajectoryPoint,
+    joint_trajectory,
+)
 
 JOINTS = ("shoulder", "elbow")
 START = np.array([0.1, -0.2])
@@ -74,7 +79,9 @@ def test_the_old_trajectory_is_followed_until_the_new_one_starts() -> None:
 
 def test_points_already_past_are_left_out() -> None:
     controller = follower()
-    late = joint_trajectory(JOINTS, [1.0, 2.0, 3.0], [[9.0, 9.0], [8.0, 8.0], [1.0, 1.0]], stamp_ns=NOW - 2 * S)
+    late = joint_trajectory(
+        JOINTS, [1.0, 2.0, 3.0], [[9.0, 9.0], [8.0, 8.0], [1.0, 1.0]], stamp_ns=NOW - 2 * S
+    )
     controller.command(late, NOW, START)
     np.testing.assert_allclose(positions(controller, 0.0), START)
     np.testing.assert_allclose(positions(controller, 0.5), (START + 1.0) / 2)
@@ -83,7 +90,9 @@ def test_points_already_past_are_left_out() -> None:
 
 def test_a_first_point_at_a_future_start_is_reached_without_a_jump() -> None:
     controller = follower()
-    controller.command(joint_trajectory(JOINTS, [0.0, 1.0], [[2.0, 2.0], [3.0, 3.0]], stamp_ns=NOW + S), NOW, START)
+    controller.command(
+        joint_trajectory(JOINTS, [0.0, 1.0], [[2.0, 2.0], [3.0, 3.0]], stamp_ns=NOW + S), NOW, START
+    )
     np.testing.assert_allclose(positions(controller, 0.0), START)
     np.testing.assert_allclose(positions(controller, 0.5), (START + 2.0) / 2)
     np.testing.assert_allclose(positions(controller, 1.0), [2.0, 2.0])
@@ -139,7 +148,10 @@ def test_quintics_meet_accelerations_too(rows: list, span: float) -> None:
 
 
 @settings(max_examples=50)
-@given(st.lists(st.tuples(st.floats(0.0, 0.2), st.floats(0.02, 0.3), pairs), min_size=1, max_size=5), st.booleans())
+@given(
+    st.lists(st.tuples(st.floats(0.0, 0.2), st.floats(0.02, 0.3), pairs), min_size=1, max_size=5),
+    st.booleans(),
+)
 def test_replacements_never_make_the_desired_position_jump(commands: list, with_velocities: bool) -> None:
     controller = follower()
     tick = S // 1000
@@ -177,8 +189,12 @@ def refused(trajectory: JointTrajectory, **options: bool) -> TrajectoryRejectedE
     controller.command(joint_trajectory(JOINTS, [4.0], [[4.1, 3.8]]), NOW, START)
     with pytest.raises(TrajectoryRejectedError) as caught:
         controller.command(trajectory, NOW + S, START)
-    np.testing.assert_allclose(positions(controller, 2.0), START + 2.0, err_msg="the old trajectory must go on")
-    assert str(caught.value).startswith(f"simulation: arm_controller: trajectory refused, {caught.value.reason.value}")
+    np.testing.assert_allclose(
+        positions(controller, 2.0), START + 2.0, err_msg="the old trajectory must go on"
+    )
+    assert str(caught.value).startswith(
+        f"simulation: arm_controller: trajectory refused, {caught.value.reason.value}"
+    )
     return caught.value
 
 
@@ -195,15 +211,35 @@ OK = (1.0, 1.0)
         (Rejection.UNKNOWN_JOINT, joint_trajectory(("shoulder", "wrist"), [1.0], [OK]), "'wrist'"),
         (Rejection.PARTIAL_JOINTS, joint_trajectory(("elbow",), [1.0], [[1.0]]), "shoulder missing"),
         (Rejection.PARTIAL_JOINTS, JointTrajectory((), (point(1, OK),)), "shoulder, elbow missing"),
-        (Rejection.DUPLICATE_JOINT, joint_trajectory(("elbow", "elbow"), [1.0], [OK]), "'elbow' appears 2 times"),
+        (
+            Rejection.DUPLICATE_JOINT,
+            joint_trajectory(("elbow", "elbow"), [1.0], [OK]),
+            "'elbow' appears 2 times",
+        ),
         (Rejection.WRONG_SIZE, JointTrajectory(JOINTS, (point(1, (1.0,)),)), "1 positions for 2 joints"),
         (Rejection.WRONG_SIZE, JointTrajectory(JOINTS, (point(1, OK, (1.0,)),)), "1 velocities for 2 joints"),
-        (Rejection.WRONG_SIZE, JointTrajectory(JOINTS, (point(1, OK, (), (1.0, 1.0, 1.0)),)), "3 accelerations"),
+        (
+            Rejection.WRONG_SIZE,
+            JointTrajectory(JOINTS, (point(1, OK, (), (1.0, 1.0, 1.0)),)),
+            "3 accelerations",
+        ),
         (Rejection.WRONG_SIZE, JointTrajectory(JOINTS, (point(1, ()),)), "no positions"),
         (Rejection.NOT_FINITE, JointTrajectory(JOINTS, (point(1, (1.0, np.nan)),)), "point 0: positions"),
-        (Rejection.NOT_FINITE, JointTrajectory(JOINTS, (point(1, OK, (np.inf, 0.0)),)), "point 0: velocities"),
-        (Rejection.TIMES_NOT_INCREASING, joint_trajectory(JOINTS, [1.0, 1.0], [OK, OK]), "point 1 is due 1 s"),
-        (Rejection.TIMES_NOT_INCREASING, joint_trajectory(JOINTS, [2.0, 1.0], [OK, OK]), "not after point 0 at 2 s"),
+        (
+            Rejection.NOT_FINITE,
+            JointTrajectory(JOINTS, (point(1, OK, (np.inf, 0.0)),)),
+            "point 0: velocities",
+        ),
+        (
+            Rejection.TIMES_NOT_INCREASING,
+            joint_trajectory(JOINTS, [1.0, 1.0], [OK, OK]),
+            "point 1 is due 1 s",
+        ),
+        (
+            Rejection.TIMES_NOT_INCREASING,
+            joint_trajectory(JOINTS, [2.0, 1.0], [OK, OK]),
+            "not after point 0 at 2 s",
+        ),
         (Rejection.NEGATIVE_TIME, joint_trajectory(JOINTS, [-0.5, 1.0], [OK, OK]), "due -0.5 s"),
         (Rejection.ENDS_IN_PAST, joint_trajectory(JOINTS, [0.5], [OK], stamp_ns=NOW), "0.500 s ago"),
         (Rejection.MOVING_END, joint_trajectory(JOINTS, [1.0], [OK], [[0.0, 0.3]]), "'elbow' moves at 0.3"),

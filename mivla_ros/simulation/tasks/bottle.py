@@ -1,4 +1,5 @@
-"""A bottle to be grasped: round body with a dome, neck and cap, made of shapes whose contacts MuJoCo computes exactly."""
+"""A bottle to be grasped: round body with a dome, neck and cap, made of shapes whose contacts MuJoCo
+computes exactly."""
 
 import mujoco
 import numpy as np
@@ -13,8 +14,9 @@ COLOURS = {"glass": (0.10, 0.33, 0.78, 1), "label": (0.96, 0.95, 0.90, 1), "cap"
 def add_bottle(spec: mujoco.MjSpec, name: str, radius: float, height: float, mass: float) -> None:
     """Add a free bottle; its frame is the centre of its base, z along its axis. Lengths m, mass kg.
 
-    Its sides are one capsule (two contacts with a flat finger) and it stands on a ring of small spheres, so that it
-    neither rocks nor slips as a single convex shape would. Sides are straight from ``radius`` to two thirds of ``height``.
+    Its sides are one capsule (two contacts with a flat finger) and it stands on a ring of small spheres,
+    so that it neither rocks nor slips as a single convex shape would. Sides are straight from ``radius``
+    to two thirds of ``height``.
     """
     body = spec.worldbody.add_body(name=name, pos=[0, 0, height])
     body.add_freejoint(name=name)
@@ -28,7 +30,11 @@ def add_bottle(spec: mujoco.MjSpec, name: str, radius: float, height: float, mas
     body.inertia = [across, across, mass * radius**2 / 2]
 
     solid = {"group": COLLISION_GROUP, "condim": 4, "friction": [0.9, 0.004, 0.0002]}
-    capsule, cylinder, sphere = mujoco.mjtGeom.mjGEOM_CAPSULE, mujoco.mjtGeom.mjGEOM_CYLINDER, mujoco.mjtGeom.mjGEOM_SPHERE
+    capsule, cylinder, sphere = (
+        mujoco.mjtGeom.mjGEOM_CAPSULE,
+        mujoco.mjtGeom.mjGEOM_CYLINDER,
+        mujoco.mjtGeom.mjGEOM_SPHERE,
+    )
     lift = 0.003  # the capsule's round end stays clear of what the feet stand on
     body.add_geom(type=capsule, fromto=[0, 0, radius + lift, 0, 0, shoulder], size=[radius, 0, 0], **solid)
     body.add_geom(type=capsule, fromto=[0, 0, shoulder, 0, 0, height - neck], size=[neck, 0, 0], **solid)

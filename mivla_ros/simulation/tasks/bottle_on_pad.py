@@ -1,8 +1,8 @@
 """Task ``bottle_on_pad``: take the bottle and stand it on the pad (MiVLA's PiPER task).
 
-Sub-tasks in order: reach and pick (held off the table), move to pad (held above it), put and release (stands on the pad,
-untouched, for half a second), reset (the arm is back near where it began). ``success`` is the first three and the gripper
-clear of the bottle; ``completion`` reaches 1 with the arm's return.
+Sub-tasks in order: reach and pick (held off the table), move to pad (held above it), put and release
+(stands on the pad, untouched, for half a second), reset (the arm is back near where it began). ``success``
+is the first three and the gripper clear of the bottle; ``completion`` reaches 1 with the arm's return.
 """
 
 from collections.abc import Mapping
@@ -26,8 +26,8 @@ PAD_COLOUR = (0.18, 0.62, 0.32, 1)
 class BottleOnPad:
     """Sizes in m, masses in kg, angles in rad, times in s; world frame, table top at ``table_height``.
 
-    The bottle's pose is that of the centre of its base, z along its axis; the pad's that of the centre of its top.
-    Fingers find flat sides between ``grasp_lower`` and ``grasp_upper`` above the bottle's base.
+    The bottle's pose is that of the centre of its base, z along its axis; the pad's that of the centre of
+    its top. Fingers find flat sides between ``grasp_lower`` and ``grasp_upper`` above the bottle's base.
     """
 
     table_height: float = 0.0

@@ -37,11 +37,13 @@ class Task(Protocol):
         ...
 
     def build(self, spec: mujoco.MjSpec) -> None:
-        """Add its bodies to the world body: free joint where they move, mocap where only the reset moves them."""
+        """Add its bodies to the world body: free joint where they move, mocap where only the reset moves
+        them."""
         ...
 
     def place(self, seed: int) -> Mapping[str, NDArray[np.float64]]:
-        """Pose (7,) xyz m + wxyz in the world frame of every object at the start of the episode with this seed."""
+        """Pose (7,) xyz m + wxyz in the world frame of every object at the start of the episode with this
+        seed."""
         ...
 
     def tracker(self, ready: Mapping[str, NDArray[np.float64]]) -> ProgressTracker:

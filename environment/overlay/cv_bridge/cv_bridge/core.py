@@ -14,7 +14,7 @@ PASSTHROUGH = "passthrough"
 _DECODED = {1: "mono", 3: "bgr", 4: "bgra"}
 
 
-def _as_buffer(data: object) -> memoryview:
+def _as_buffer(data: array | bytes | list[int]) -> memoryview:
     """View message data as bytes; only a list is copied."""
     return memoryview(bytes(data) if isinstance(data, list) else data).cast("B")
 
@@ -78,7 +78,8 @@ class CvBridge:
                 f"{width}x{height} image of encoding '{img_msg.encoding}' needs rows of {width * pixel} "
                 f"bytes, got step {step} and {buffer.nbytes} bytes of data"
             )
-        shape, strides = (height, width), (step, pixel)
+        shape: tuple[int, ...] = (height, width)
+        strides: tuple[int, ...] = (step, pixel)
         if encoding.channels > 1:
             shape, strides = (*shape, encoding.channels), (*strides, dtype.itemsize)
         image = np.ndarray(shape, dtype, buffer, strides=strides)

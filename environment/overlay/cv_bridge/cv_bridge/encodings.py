@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-DTYPES = {
+DTYPES: dict[str, np.dtype] = {
     "8U": np.dtype("uint8"),
     "8S": np.dtype("int8"),
     "16U": np.dtype("uint16"),

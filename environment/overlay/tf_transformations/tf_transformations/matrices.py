@@ -91,7 +91,8 @@ def compose_matrix(
     if translate is not None:
         matrix = matrix @ translation_matrix(translate)
     if angles is not None:
-        matrix = matrix @ euler_matrix(*angles, "sxyz")
+        roll, pitch, yaw = angles
+        matrix = matrix @ euler_matrix(roll, pitch, yaw, "sxyz")
     if shear is not None:
         slant = np.identity(4)
         slant[0, 1], slant[0, 2], slant[1, 2] = shear

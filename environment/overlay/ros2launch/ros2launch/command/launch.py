@@ -1,7 +1,8 @@
 """The ``launch`` command of ``ros2``."""
 
 import os
-from argparse import ArgumentParser, Namespace
+import sys
+from argparse import Action, ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,10 @@ from ros2launch.api import (
     print_a_launch_file,
     print_arguments_of_launch_file,
 )
+
+
+def _complete(argument: Action, completer: Callable[..., list[str]]) -> None:
+    argument.completer = completer  # type: ignore[attr-defined]  # argcomplete reads it there
 
 
 def _package_or_path_completer(prefix: str, parsed_args: Namespace, **kwargs: object) -> list[str]:
@@ -61,6 +66,10 @@ def _file_and_arguments(args: Namespace) -> tuple[str, list[str]]:
 def _show(show: Callable[..., None], path: str) -> int:
     try:
         show(launch_file_path=path)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough (a pipe to head): Python's own flush at exit must not fail too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:  # whatever the launch file's own code raises
         raise RuntimeError(f"cannot read launch file '{path}': {error}") from error
     return 0
@@ -90,11 +99,11 @@ class LaunchCommand(CommandExtension):
         add("--launch-prefix", help="command put before every executable, for example 'gdb -ex run --args'")
         add("--launch-prefix-filter", help="pattern of the executables that --launch-prefix applies to")
         package = add("package_name", help="package that holds the launch file, or the path of a launch file")
-        package.completer = _package_or_path_completer
         name = add("launch_file_name", nargs="?", help="launch file's name in the package's share folder")
-        name.completer = LaunchFileNameCompleter(package_name_key="package_name")
         rest = add("launch_arguments", nargs="*", help="NAME:=VALUE; of a repeated name the last one counts")
-        rest.completer = _argument_completer
+        _complete(package, _package_or_path_completer)
+        _complete(name, LaunchFileNameCompleter(package_name_key="package_name"))
+        _complete(rest, _argument_completer)
 
     def main(self, *, parser: ArgumentParser, args: Namespace) -> int:
         """Show or run the launch file; the returned status is the command's."""
