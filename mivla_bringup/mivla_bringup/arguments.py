@@ -96,6 +96,7 @@ def arguments(parameters_file: str) -> tuple[Argument, ...]:
         Argument("policy", "scripted", f"What decides the actions: {', '.join(POLICIES)}.", _one_of(*POLICIES)),
         Argument("instruction", "", "Words for the task; empty: the task's own words.", _words),
         Argument("demonstration", "", "File that policy:=demonstration plays (EEF motion or hand trajectory, .npz).", _file),
+        Argument("policy_options", "", "Options of the policy, NAME=VALUE with spaces between.", _words),
         Argument("simulated", "true", "true: physics and cameras simulated here; false: a robot is there.", _boolean),
         Argument("seed", "0", "Seed of the simulated scene and of the policy (whole number).", _integer),
         Argument("viewer", "false", "true: open a window on the simulation, where there is a screen.", _boolean),
@@ -119,6 +120,7 @@ class Settings:
     policy: str
     instruction: str
     demonstration: str
+    policy_options: str
     simulated: bool
     seed: int
     viewer: bool

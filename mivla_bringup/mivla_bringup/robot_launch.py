@@ -88,6 +88,7 @@ def _nodes(profile: RobotProfile, settings: Settings, share: Path) -> list[Launc
                 "policy": settings.policy,
                 "instruction": settings.instruction,
                 "demonstration.file": settings.demonstration,
+                "options": settings.policy_options.split() or [""],
                 "seed": settings.seed,
             },
         ),

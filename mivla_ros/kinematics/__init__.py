@@ -6,7 +6,14 @@ Poses are arrays (..., 7): xyz in metres and a unit quaternion wxyz, of the chai
 from mivla_ros.kinematics.chain import Chain, chain_from_urdf
 from mivla_ros.kinematics.errors import KinematicsError
 from mivla_ros.kinematics.forward import compose_poses, forward_kinematics, jacobian, pose_errors
-from mivla_ros.kinematics.inverse import IkOptions, PathSolution, PathStatus, PoseSolution, solve_path, solve_pose
+from mivla_ros.kinematics.inverse import (
+    IkOptions,
+    PathSolution,
+    PathStatus,
+    PoseSolution,
+    solve_path,
+    solve_pose,
+)
 
 __all__ = [
     "Chain",

@@ -72,7 +72,9 @@ def chain_from_urdf(urdf: str, base: str, tip: str) -> Chain:
         if kind == "fixed":
             continue
         if kind not in MOVING:
-            raise KinematicsError(f"joint {name!r}", f"type {kind!r} is not one of {', '.join(MOVING)}, fixed")
+            raise KinematicsError(
+                f"joint {name!r}", f"type {kind!r} is not one of {', '.join(MOVING)}, fixed"
+            )
         if joint.find("mimic") is not None:
             raise KinematicsError(f"joint {name!r}", "mimics another joint, which a serial chain cannot hold")
         low, high, speed = _limits(joint, name, kind)
@@ -105,7 +107,9 @@ def _joints_between(robot: ElementTree.Element, base: str, tip: str) -> list[Ele
     links = {link.attrib.get("name", "") for link in robot.findall("link")}
     for link in (base, tip):
         if link not in links:
-            raise KinematicsError(f"link {link!r}", f"is not in the robot description, which has {', '.join(sorted(links))}")
+            raise KinematicsError(
+                f"link {link!r}", f"is not in the robot description, which has {', '.join(sorted(links))}"
+            )
     parent_joint: dict[str, ElementTree.Element] = {}
     for joint in robot.findall("joint"):
         parent_joint[_link_of(joint, "child")] = joint
@@ -113,7 +117,9 @@ def _joints_between(robot: ElementTree.Element, base: str, tip: str) -> list[Ele
     link = tip
     while link != base:
         if link not in parent_joint or len(path) > len(parent_joint):
-            raise KinematicsError(f"chain {base} -> {tip}", f"{tip!r} does not hang below {base!r}, the way up ends at {link!r}")
+            raise KinematicsError(
+                f"chain {base} -> {tip}", f"{tip!r} does not hang below {base!r}, the way up ends at {link!r}"
+            )
         path.append(parent_joint[link])
         link = _link_of(parent_joint[link], "parent")
     return path[::-1]
@@ -122,7 +128,9 @@ def _joints_between(robot: ElementTree.Element, base: str, tip: str) -> list[Ele
 def _link_of(joint: ElementTree.Element, end: str) -> str:
     element = joint.find(end)
     if element is None or "link" not in element.attrib or "name" not in joint.attrib:
-        raise KinematicsError(f"joint {joint.attrib.get('name', '?')!r}", f"has no name or no <{end} link=...>")
+        raise KinematicsError(
+            f"joint {joint.attrib.get('name', '?')!r}", f"has no name or no <{end} link=...>"
+        )
     return element.attrib["link"]
 
 
@@ -146,7 +154,14 @@ def _origin(joint: ElementTree.Element) -> tuple[Array, Array]:
 
 
 def _rotation_rpy(roll: float, pitch: float, yaw: float) -> Array:
-    cr, sr, cp, sp, cy, sy = np.cos(roll), np.sin(roll), np.cos(pitch), np.sin(pitch), np.cos(yaw), np.sin(yaw)
+    cr, sr, cp, sp, cy, sy = (
+        np.cos(roll),
+        np.sin(roll),
+        np.cos(pitch),
+        np.sin(pitch),
+        np.cos(yaw),
+        np.sin(yaw),
+    )
     return np.array(
         [
             [cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr],
@@ -158,10 +173,14 @@ def _rotation_rpy(roll: float, pitch: float, yaw: float) -> Array:
 
 def _axis(joint: ElementTree.Element, name: str) -> Array:
     element = joint.find("axis")
-    axis = _numbers("1 0 0" if element is None else element.attrib.get("xyz", "1 0 0"), 3, f"joint {name!r} axis")
+    axis = _numbers(
+        "1 0 0" if element is None else element.attrib.get("xyz", "1 0 0"), 3, f"joint {name!r} axis"
+    )
     length = float(np.linalg.norm(axis))
     if length < 1e-6:
-        raise KinematicsError(f"joint {name!r} axis", f"has length {length:g}, must be above 1e-6", length, 1e-6)
+        raise KinematicsError(
+            f"joint {name!r} axis", f"has length {length:g}, must be above 1e-6", length, 1e-6
+        )
     return axis / length
 
 

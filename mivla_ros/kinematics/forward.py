@@ -15,7 +15,9 @@ def joint_rows(chain: Chain, q: ArrayLike) -> Array:
     values = np.asarray(q, dtype=np.float64)
     if values.ndim == 0 or values.shape[-1] != chain.size:
         size = values.shape[-1] if values.ndim else 0
-        raise KinematicsError("joint values", f"have shape {values.shape}, must be (..., {chain.size})", size, chain.size)
+        raise KinematicsError(
+            "joint values", f"have shape {values.shape}, must be (..., {chain.size})", size, chain.size
+        )
     return np.ascontiguousarray(values.reshape(-1, chain.size))
 
 
@@ -29,7 +31,9 @@ def pose_rows(poses: ArrayLike, subject: str = "poses") -> Array:
     finite = np.isfinite(rows).all(axis=1) & (np.abs(rows[:, 3:]).sum(axis=1) > 1e-9)
     if not finite.all():
         step = int(np.argmin(finite))
-        raise KinematicsError(subject, f"pose {step} is {rows[step].tolist()}, must be finite with a unit quaternion", step)
+        raise KinematicsError(
+            subject, f"pose {step} is {rows[step].tolist()}, must be finite with a unit quaternion", step
+        )
     return rows
 
 
@@ -53,7 +57,12 @@ def pose_errors(targets: ArrayLike, poses: ArrayLike) -> Array:
     """Twists (..., 6) from poses to targets, both (..., 7): metres, then rotation vector in the common frame (rad)."""
     target_rows, rows = pose_rows(targets, "targets"), pose_rows(poses)
     if target_rows.shape != rows.shape:
-        raise KinematicsError("poses", f"are {len(rows)}, must be as many as targets, {len(target_rows)}", len(rows), len(target_rows))
+        raise KinematicsError(
+            "poses",
+            f"are {len(rows)}, must be as many as targets, {len(target_rows)}",
+            len(rows),
+            len(target_rows),
+        )
     errors = np.empty((len(rows), 6))
     kernels.errors_kernel(target_rows, rows, errors)
     return errors.reshape(*np.shape(poses)[:-1], 6)

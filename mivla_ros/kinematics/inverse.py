@@ -19,7 +19,9 @@ class PathStatus(IntEnum):
     """How one pose of a path was met."""
 
     REACHED = kernels.REACHED
-    SLOWED = kernels.SLOWED  # could be met only by a larger joint step than allowed; the error is small and reported
+    SLOWED = (
+        kernels.SLOWED
+    )  # could be met only by a larger joint step than allowed; the error is small and reported
     UNREACHABLE = kernels.UNREACHABLE  # out of reach: followed as far as possible
 
 
@@ -80,7 +82,7 @@ def solve_pose(
     chain: Chain,
     pose: ArrayLike,
     seed: ArrayLike | None = None,
-    options: IkOptions = IkOptions(),  # noqa: B008 (frozen)
+    options: IkOptions = IkOptions(),
     tolerance: tuple[float, float] = (1e-5, 1e-4),
 ) -> PoseSolution:
     """Joint values for one tip pose (7,) in the base frame, from ``seed`` (n,) or the middle of the limits, then restarts.
@@ -108,7 +110,7 @@ def solve_path(
     poses: ArrayLike,
     seed: ArrayLike,
     max_step: ArrayLike = np.inf,
-    options: IkOptions = IkOptions(),  # noqa: B008 (frozen)
+    options: IkOptions = IkOptions(),
 ) -> PathSolution:
     """Joint values for tip poses (H, 7) in the base frame along a path that starts at joint values ``seed`` (n,).
 

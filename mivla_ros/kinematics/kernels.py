@@ -21,7 +21,13 @@ _BISECTIONS = 5
 
 @compiled
 def chain_pose(
-    rotations: Array, translations: Array, prismatic: Flags, q: Array, rotation: Array, position: Array, jac: Array
+    rotations: Array,
+    translations: Array,
+    prismatic: Flags,
+    q: Array,
+    rotation: Array,
+    position: Array,
+    jac: Array,
 ) -> None:
     """Write the tip's rotation (3, 3), position (3,) and geometric Jacobian (6, n), all in the base frame."""
     n = q.shape[0]
@@ -230,7 +236,9 @@ def levenberg_marquardt(
             break
         _damped_step(jac, error, q, lower, upper, length, damping, work)
         chain_pose(rotations, translations, prismatic, work[n], new_rotation, new_position, new_jac)
-        new_metres, new_radians = pose_error(target_rotation, target_position, new_rotation, new_position, new_error)
+        new_metres, new_radians = pose_error(
+            target_rotation, target_position, new_rotation, new_position, new_error
+        )
         new_cost = new_metres * new_metres + length * length * new_radians * new_radians
         if new_cost < cost:
             slow = slow + 1 if new_cost > 0.98 * cost else 0
@@ -422,7 +430,9 @@ def forward_kernel(rotations: Array, translations: Array, prismatic: Flags, q: A
 
 
 @compiled
-def jacobian_kernel(rotations: Array, translations: Array, prismatic: Flags, q: Array, jacobians: Array) -> None:
+def jacobian_kernel(
+    rotations: Array, translations: Array, prismatic: Flags, q: Array, jacobians: Array
+) -> None:
     """Write the geometric Jacobian (N, 6, n) for joint values (N, n)."""
     rotation, position = np.empty((3, 3)), np.empty(3)
     for k in range(q.shape[0]):

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from geometry_msgs.msg import Point
-from mivla_msgs.msg import ExecutedSteps as ExecutedStepsMessage
-from mivla_msgs.msg import RetargetingStatus
 from std_msgs.msg import ColorRGBA
 from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMessage
 from trajectory_msgs.msg import JointTrajectoryPoint
 from visualization_msgs.msg import Marker, MarkerArray
 
+from mivla_msgs.msg import ExecutedSteps as ExecutedStepsMessage
+from mivla_msgs.msg import RetargetingStatus
 from mivla_ros.nodes.conversions import Array, duration_message, stop_reason_message, time_message
 from mivla_ros.retargeting import Command, Follower, Mode
 from mivla_ros.retargeting.progress import ExecutedSteps

@@ -6,10 +6,6 @@ import time
 import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
 from diagnostic_updater import DiagnosticStatusWrapper, Updater
-from mivla_msgs.msg import ActionChunk as ActionChunkMessage
-from mivla_msgs.msg import ExecutedSteps as ExecutedStepsMessage
-from mivla_msgs.msg import RetargetingStatus
-from mivla_msgs.srv import Release, Stop
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import JointState
@@ -17,12 +13,21 @@ from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMessage
 from visualization_msgs.msg import MarkerArray
 
+from mivla_msgs.msg import ActionChunk as ActionChunkMessage
+from mivla_msgs.msg import ExecutedSteps as ExecutedStepsMessage
+from mivla_msgs.msg import RetargetingStatus
+from mivla_msgs.srv import Release, Stop
 from mivla_ros.action_chunk import NANOSECONDS, ActionChunk, ActionChunkError
 from mivla_ros.kinematics import KinematicsError
 from mivla_ros.nodes import qos
 from mivla_ros.nodes.conversions import Array, chunk_from_message, stop_reason_message, time_message, time_ns
 from mivla_ros.nodes.executor import make_executor
-from mivla_ros.nodes.retargeting_messages import executed_message, path_markers, status_message, trajectory_message
+from mivla_ros.nodes.retargeting_messages import (
+    executed_message,
+    path_markers,
+    status_message,
+    trajectory_message,
+)
 from mivla_ros.nodes.retargeting_node_parameters import retargeting_node_parameters
 from mivla_ros.nodes.transforms import Transforms
 from mivla_ros.retargeting import Command, Follower, FollowerOptions, Mode, Retargeter, RetargetingOptions
@@ -64,7 +69,9 @@ class RetargetingNode(LifecycleNode):
 
     def _make_topics(self) -> None:
         self._trajectories = {
-            controller: self.create_publisher(JointTrajectoryMessage, f"{controller}/joint_trajectory", qos.COMMAND)
+            controller: self.create_publisher(
+                JointTrajectoryMessage, f"{controller}/joint_trajectory", qos.COMMAND
+            )
             for arm in self._profile.arms
             for controller in (arm.controller, *((arm.gripper.controller,) if arm.gripper else ()))
         }
@@ -135,7 +142,9 @@ class RetargetingNode(LifecycleNode):
             return
         began = time.perf_counter()
         try:
-            self._retargeter = Retargeter(self._profile, message.data, RetargetingOptions(blend=self._settings.blend))
+            self._retargeter = Retargeter(
+                self._profile, message.data, RetargetingOptions(blend=self._settings.blend)
+            )
         except KinematicsError as error:
             self.get_logger().fatal(str(error))
             self.failed = True
@@ -173,7 +182,9 @@ class RetargetingNode(LifecycleNode):
     def _base_from_frame(self, arm: ArmProfile, chunk: ActionChunk) -> Array:
         if chunk.frame_id == arm.base_frame:
             return IDENTITY
-        return self._transforms.lookup(arm.base_frame, chunk.frame_id, chunk.observation_ns, self._profile.world_frame)
+        return self._transforms.lookup(
+            arm.base_frame, chunk.frame_id, chunk.observation_ns, self._profile.world_frame
+        )
 
     def _on_tick(self) -> None:
         now_ns = self._now_ns
@@ -197,7 +208,10 @@ class RetargetingNode(LifecycleNode):
         self._send(commands)
         self._report(now_ns)
         doing = "braking" if commands else "at rest"
-        response.success, response.message = True, f"{'was latched already' if latched else 'stop latched'}, {doing}"
+        response.success, response.message = (
+            True,
+            f"{'was latched already' if latched else 'stop latched'}, {doing}",
+        )
         self.get_logger().warning(f"{follower.reason}: {response.message}")
         return response
 
@@ -232,7 +246,9 @@ class RetargetingNode(LifecycleNode):
                 names, positions = follower.commanded(executed.due_ns or now_ns)
                 self._executed.publish(executed_message(executed, names, positions, not tracking, now_ns))
                 self._reported, self._reported_ns = (executed, follower.mode), now_ns
-        told = () if follower is None else (follower.mode, follower.reason, follower.generation, follower.counts)
+        told = (
+            () if follower is None else (follower.mode, follower.reason, follower.generation, follower.counts)
+        )
         overdue = not 0 <= now_ns - self._told_ns < STATUS_PERIOD * NANOSECONDS
         if overdue or told != self._told:
             self._told = told

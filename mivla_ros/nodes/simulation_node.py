@@ -89,8 +89,9 @@ class SimulationNode(Node):
         """Let time run."""
         self._cameras.start()
         self._physics.start()
+        simulation = self._simulation
         self.get_logger().info(
-            f"simulating {self._profile.name!r} with task {self._simulation.task.name!r}, seed {self._simulation.seed}"
+            f"simulating {self._profile.name!r} with task {simulation.task.name!r}, seed {simulation.seed}"
         )
 
     def stop(self) -> None:
@@ -106,7 +107,8 @@ class SimulationNode(Node):
         self.get_logger().info(
             f"simulated {simulated:.1f} s in {wall:.1f} s: real-time factor {factor:.3f}, "
             f"{1e3 * self._stepping_seconds / max(self._periods, 1):.2f} ms of physics each control period; "
-            f"{drawn} pictures drawn in {1e3 * self._cameras.drawing_seconds / max(drawn, 1):.1f} ms each, {dropped} dropped"
+            f"{drawn} pictures drawn in {1e3 * self._cameras.drawing_seconds / max(drawn, 1):.1f} ms each, "
+            f"{dropped} dropped"
         )
 
     def _make_topics(self) -> None:

@@ -10,7 +10,8 @@ from mivla_ros.stop_reasons import Reason, Stop
 @dataclass(frozen=True)
 class AcceptanceOptions:
     """Times in nanoseconds. session_timeout: silence after which another policy node's session may take over.
-    max_delay: a first step due later than this from now is no plan for now. max_duration: longest chunk."""
+    max_delay: a first step due later than this from now is no plan for now. max_duration: longest chunk.
+    """
 
     session_timeout_ns: int = 1_000_000_000
     max_delay_ns: int = 5_000_000_000
@@ -38,7 +39,11 @@ class Acceptance:
                 Stop(Reason.CHUNK_INVALID, error.field, error.value, error.limit, "", str(error))
             ) from error
         if chunk.robot and chunk.robot != self._robot:
-            raise refuse(Reason.CHUNK_INVALID, "robot", f"the chunk is meant for {chunk.robot!r}, this is {self._robot!r}")
+            raise refuse(
+                Reason.CHUNK_INVALID,
+                "robot",
+                f"the chunk is meant for {chunk.robot!r}, this is {self._robot!r}",
+            )
         if chunk.generation < self.generation:
             raise refuse(Reason.CHUNK_OUTDATED, "generation", "", chunk.generation, self.generation)
         if chunk.session == self._session and chunk.sequence <= self._sequence:
@@ -51,9 +56,18 @@ class Acceptance:
         if delay_ns > self._options.max_delay_ns:
             limit = self._options.max_delay_ns / 1e9
             words = "the first step is due too far ahead"
-            raise refuse(Reason.CHUNK_OUT_OF_RANGE, "delay of the first step", words, delay_ns / 1e9, limit, "s")
+            raise refuse(
+                Reason.CHUNK_OUT_OF_RANGE, "delay of the first step", words, delay_ns / 1e9, limit, "s"
+            )
         if now_ns > chunk.valid_until_ns:
-            raise refuse(Reason.CHUNK_EXPIRED, "time since valid_until", "", (now_ns - chunk.valid_until_ns) / 1e9, 0.0, "s")
+            raise refuse(
+                Reason.CHUNK_EXPIRED,
+                "time since valid_until",
+                "",
+                (now_ns - chunk.valid_until_ns) / 1e9,
+                0.0,
+                "s",
+            )
 
     def _check_session(self, chunk: ActionChunk, now_ns: int) -> None:
         silence_ns = now_ns - self._heard_ns
@@ -61,7 +75,14 @@ class Acceptance:
             if 0 <= silence_ns <= self._options.session_timeout_ns:
                 words = f"another policy node was heard {silence_ns / 1e9:.3g} s ago"
                 limit = self._options.session_timeout_ns / 1e9
-                raise refuse(Reason.CHUNK_FOREIGN_SESSION, "silence of the obeyed session", words, silence_ns / 1e9, limit, "s")
+                raise refuse(
+                    Reason.CHUNK_FOREIGN_SESSION,
+                    "silence of the obeyed session",
+                    words,
+                    silence_ns / 1e9,
+                    limit,
+                    "s",
+                )
         elif chunk.session == self._session:
             self._heard_ns = now_ns
 

@@ -19,7 +19,9 @@ class JointWatch:
         self._names = tuple(joint_names)
         self._stale_ns = stale_ns
 
-    def update(self, stamp_ns: int, names: Sequence[str], positions: Sequence[float], velocities: Sequence[float]) -> None:
+    def update(
+        self, stamp_ns: int, names: Sequence[str], positions: Sequence[float], velocities: Sequence[float]
+    ) -> None:
         """Take a joint state; values that are not finite, and joints without a position, count as not delivered."""
         for k, name in enumerate(names[: len(positions)]):
             velocity = velocities[k] if k < len(velocities) and np.isfinite(velocities[k]) else 0.0
@@ -34,7 +36,9 @@ class JointWatch:
         oldest = min(self._names, key=lambda name: self._states[name][0])
         age_ns = now_ns - self._states[oldest][0]
         if age_ns > self._stale_ns:
-            raise refuse(Reason.JOINTS_STALE, f"joint {oldest!r} age", "", age_ns / 1e9, self._stale_ns / 1e9, "s")
+            raise refuse(
+                Reason.JOINTS_STALE, f"joint {oldest!r} age", "", age_ns / 1e9, self._stale_ns / 1e9, "s"
+            )
 
     def state(self, names: Sequence[str]) -> tuple[int, Array, Array]:
         """Oldest stamp, positions and velocities (n,) of joints that ``check`` has found."""

@@ -31,7 +31,8 @@ class JointLimits:
 @dataclass(frozen=True)
 class Limited:
     """Positions and velocities (N, n) within the limits; flags (N, n): bits of the limits that kept a point off its
-    reference; demand (N, n, 3): position, velocity and acceleration that were asked for there."""
+    reference; demand (N, n, 3): position, velocity and acceleration that were asked for there.
+    """
 
     positions: Array
     velocities: Array
@@ -49,7 +50,9 @@ def follow_reference(
     off the reference are flagged with the limits that held them.
     """
     shape = reference.shape
-    limited = Limited(np.empty(shape), np.empty(shape), np.zeros(shape, dtype=np.int64), np.zeros((*shape, 3)))
+    limited = Limited(
+        np.empty(shape), np.empty(shape), np.zeros(shape, dtype=np.int64), np.zeros((*shape, 3))
+    )
     _follow(
         reference, velocities, start, start_velocity, limits.lower, limits.upper, limits.velocity, limits.acceleration,
         period, tolerance, limited.positions, limited.velocities, limited.flags, limited.demand,
@@ -94,7 +97,10 @@ def _follow(
             ahead = reference_velocity[k, j] if target == reference[k, j] else 0.0
             # what is left once the reference's velocity is matched, and how fast it may be made up for
             gap = target - q - 0.5 * (v + ahead) * dt
-            correction = min(abs(gap) / dt, _approach(abs(gap), a, dt))
+            margin = 0.125 * a * dt * dt  # what braking in whole steps may take more than braking evenly
+            correction = abs(gap) / dt
+            if correction > a * dt:  # cannot be made up for in one step
+                correction = max(_approach(abs(gap) - margin, a, dt), a * dt)
             wanted = ahead + (correction if gap > 0.0 else -correction)
             bits = 0
             u = wanted
@@ -102,7 +108,6 @@ def _follow(
                 u = top if u > 0.0 else -top
                 bits |= 1
             # never faster than what still stops in front of the position limits
-            margin = 0.125 * a * dt * dt
             up = _approach(max(upper[j] - margin - q - 0.5 * v * dt, 0.0), a, dt)
             down = -_approach(max(q - lower[j] - margin + 0.5 * v * dt, 0.0), a, dt)
             if u > up or u < down:

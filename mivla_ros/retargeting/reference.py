@@ -63,7 +63,7 @@ def braked_times(times: Array, end: float, braking: float) -> tuple[Array, Array
     if braking <= 0:
         return np.minimum(times, end), (times < end).astype(np.float64)
     path_times = np.minimum(times, end - 0.5 * braking) + into - 0.5 * into**2 / braking
-    return path_times, 1.0 - into / braking
+    return np.minimum(path_times, end), 1.0 - into / braking
 
 
 def join_and_stop(

@@ -10,6 +10,15 @@ from mivla_ros.stop_reasons import RUNNING, Reason, Stop
 
 Array = NDArray[np.float64]
 
+_GRAVEST_FIRST = (
+    Reason.UNREACHABLE,
+    Reason.COLLISION,
+    Reason.LIMIT_WORKSPACE,
+    Reason.LIMIT_POSITION,
+    Reason.LIMIT_VELOCITY,
+    Reason.LIMIT_ACCELERATION,
+)
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -59,7 +68,7 @@ class ArmReport:
             words = f"{len(unreachable)} steps, {rotation:.3g} rad away too; followed as far as it reaches"
             return Stop(Reason.UNREACHABLE, f"arm {self.name!r} step {step} distance", error, 0.0, "m", words)
         if self.clips:
-            clip = min(self.clips, key=lambda c: (c.reason.value, c.step))
+            clip = min(self.clips, key=lambda c: (_GRAVEST_FIRST.index(c.reason), c.step))
             count = len({c.step for c in self.clips})
             return Stop(
                 clip.reason, f"arm {self.name!r} step {clip.step} {clip.joint}", clip.value, clip.limit, clip.unit,
@@ -71,7 +80,8 @@ class ArmReport:
 @dataclass(frozen=True)
 class RetargetingReport:
     """What was made of a chunk. first_step: first step that is executed; steps: how many are; late_steps were dropped in
-    front, expired_steps at the end (due after valid_until)."""
+    front, expired_steps at the end (due after valid_until).
+    """
 
     first_step: int
     steps: int
@@ -88,4 +98,4 @@ class RetargetingReport:
     def remark(self) -> Stop:
         """The gravest thing to say about any arm."""
         remarks = [arm.remark for arm in self.arms if arm.remark.reason is not Reason.NONE]
-        return min(remarks, key=lambda stop: stop.reason.value, default=RUNNING)
+        return min(remarks, key=lambda stop: _GRAVEST_FIRST.index(stop.reason), default=RUNNING)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from mivla_ros.action_chunk import NANOSECONDS, ActionChunk, ArmActions, GripperKind, Space
+from mivla_ros.action_chunk import NANOSECONDS, ActionChunk, ArmActions, Space
 from mivla_ros.kinematics import Chain, IkOptions, KinematicsError, chain_from_urdf, forward_kinematics
 from mivla_ros.retargeting.errors import refuse
 from mivla_ros.retargeting.gripper import gripper_reference
@@ -95,7 +95,9 @@ class Retargeter:
         end = chunk.steps_due_by(chunk.valid_until_ns)
         if first >= end:
             late = (start_ns - chunk.end_ns) / 1e9
-            raise refuse(Reason.CHUNK_EXPIRED, "time since its last step", "every step is past", late, 0.0, "s")
+            raise refuse(
+                Reason.CHUNK_EXPIRED, "time since its last step", "every step is past", late, 0.0, "s"
+            )
         steps = slice(max(first - 1, 0), end)  # the last late step says where the path comes from
         motions, reports = {}, []
         for actions in chunk.arms:
@@ -160,7 +162,9 @@ class Retargeter:
             words = f"robot {self.profile.name!r} has the arms {', '.join(self.arms)}"
             raise refuse(Reason.CHUNK_INVALID, f"arm {actions.name!r}", words)
         if actions.gripper is not None and model.profile.gripper is None:
-            raise refuse(Reason.CHUNK_INVALID, f"arm {actions.name!r} gripper_openings", "this arm has no gripper")
+            raise refuse(
+                Reason.CHUNK_INVALID, f"arm {actions.name!r} gripper_openings", "this arm has no gripper"
+            )
         return model
 
     def _chain(self, arm: ArmProfile, eef_frame: str) -> Chain:
@@ -169,7 +173,9 @@ class Retargeter:
             try:
                 chain = chain_from_urdf(self._urdf, arm.base_frame, key[1])
             except KinematicsError as error:
-                raise refuse(Reason.CHUNK_INVALID, f"arm {arm.name!r} eef_frame {key[1]!r}", str(error)) from error
+                raise refuse(
+                    Reason.CHUNK_INVALID, f"arm {arm.name!r} eef_frame {key[1]!r}", str(error)
+                ) from error
             if chain.joint_names != arm.joints:
                 words = f"is moved by {', '.join(chain.joint_names)}, not by the arm's joints"
                 raise refuse(Reason.CHUNK_INVALID, f"arm {arm.name!r} eef_frame {key[1]!r}", words)
@@ -191,7 +197,14 @@ class Retargeter:
         chain = self._chain(model.profile, actions.eef_frame)
         step_seconds = chunk.step_ns / NANOSECONDS
         return track_eef(
-            model.profile, chain, actions.eef, base_from_frame[actions.name], seed, steps, step_seconds, self.options.ik
+            model.profile,
+            chain,
+            actions.eef,
+            base_from_frame[actions.name],
+            seed,
+            steps,
+            step_seconds,
+            self.options.ik,
         )
 
     def _arm_trajectory(
@@ -202,7 +215,9 @@ class Retargeter:
         step_times = _step_times(chunk, steps, start_ns)
         knots = _continued(Knots(step_times, tracked.joints), before, chunk.step_ns, start_ns)
         start, velocity = before.state(start_ns)
-        positions, velocities = join_and_stop(knots, start, velocity, model.limits, period, self.options.blend)
+        positions, velocities = join_and_stop(
+            knots, start, velocity, model.limits, period, self.options.blend
+        )
         limited = follow_reference(positions, velocities, start, velocity, model.limits, period)
         clips = _clips(limited, model, chunk, start_ns, self.period_ns, first, steps.stop)
         settled = _settled(limited.positions, limited.velocities, positions[-1], model.limits, period)
@@ -219,11 +234,18 @@ class Retargeter:
         knots = Knots(_step_times(chunk, steps, start_ns), gripper.position(actions.gripper[steps])[:, None])
         knots = _continued(knots, before, chunk.step_ns, start_ns)
         times = np.arange(int(np.ceil(max(knots.times[-1], 0.0) / period)) + 1) * period
-        positions, velocities = gripper_reference(knots.positions[:, 0], actions.gripper_kind, knots.times, times)
+        positions, velocities = gripper_reference(
+            knots.positions[:, 0], actions.gripper_kind, knots.times, times
+        )
         start, velocity = before.state(start_ns)
         limited = follow_reference(positions, velocities, start, velocity, limits, period)
         settled = _settled(limited.positions, limited.velocities, positions[-1], limits, period)
-        return JointTrajectory((gripper.joint,), start_ns, self.period_ns, *settled)
+        # a gripper mostly rests: points that only repeat the last one are not sent
+        moving = np.flatnonzero(np.any(settled[0] != settled[0][-1], axis=1))
+        count = int(moving[-1]) + 2 if len(moving) else 1
+        return JointTrajectory(
+            (gripper.joint,), start_ns, self.period_ns, settled[0][:count], settled[1][:count]
+        )
 
     def _stopped(self, before: JointTrajectory, limits: JointLimits, start_ns: int) -> JointTrajectory:
         points = stop_points(*before.state(start_ns), limits, self.period_ns / NANOSECONDS)
@@ -234,17 +256,23 @@ def _arm_model(urdf: str, arm: ArmProfile) -> ArmModel:
     chain = chain_from_urdf(urdf, arm.base_frame, arm.eef_frame)
     if chain.joint_names != arm.joints:
         raise KinematicsError(
-            f"arm {arm.name!r}", f"the description's joints {list(chain.joint_names)} are not the profile's {list(arm.joints)}"
+            f"arm {arm.name!r}",
+            f"the description's joints {list(chain.joint_names)} are not the profile's {list(arm.joints)}",
         )
     limits = JointLimits(
-        chain.lower, chain.upper, np.minimum(np.array(arm.velocity), chain.velocity), np.array(arm.acceleration)
+        chain.lower,
+        chain.upper,
+        np.minimum(np.array(arm.velocity), chain.velocity),
+        np.array(arm.acceleration),
     )
     return ArmModel(arm, chain, limits, None if arm.gripper is None else _gripper_limits(arm.gripper))
 
 
 def _gripper_limits(gripper: GripperProfile) -> JointLimits:
     lower, upper = sorted((gripper.closed, gripper.open))
-    return JointLimits(*(np.array([value]) for value in (lower, upper, gripper.velocity, gripper.acceleration)))
+    return JointLimits(
+        *(np.array([value]) for value in (lower, upper, gripper.velocity, gripper.acceleration))
+    )
 
 
 def _step_times(chunk: ActionChunk, steps: slice, start_ns: int) -> Array:
@@ -260,7 +288,9 @@ def _continued(knots: Knots, before: JointTrajectory, step_ns: int, start_ns: in
     count = max(-(-ahead_ns // step_ns), 1)
     early = np.arange(count) * ahead_ns // count
     states = np.array([before.state(start_ns + int(t))[0] for t in early])
-    return Knots(np.concatenate([early / NANOSECONDS, knots.times]), np.concatenate([states, knots.positions]))
+    return Knots(
+        np.concatenate([early / NANOSECONDS, knots.times]), np.concatenate([states, knots.positions])
+    )
 
 
 def _settled(
@@ -268,14 +298,19 @@ def _settled(
 ) -> tuple[Array, Array]:
     """Points with as many more as the joints need to come to rest at the target (n,); the last velocity is zero."""
     parts = [(positions, velocities)]
-    hold, still = np.repeat(target[None], _SETTLE_POINTS + 1, axis=0), np.zeros((_SETTLE_POINTS + 1, len(target)))
+    hold, still = (
+        np.repeat(target[None], _SETTLE_POINTS + 1, axis=0),
+        np.zeros((_SETTLE_POINTS + 1, len(target))),
+    )
     for _ in range(_SETTLE_ROUNDS):
         last, speed = parts[-1][0][-1], parts[-1][1][-1]
         # a joint at rest stays there: the filter keeps a hair's breadth off the position limits
         if np.all(np.abs(speed) < 1e-6) and np.all(np.abs(last - target) < 2e-3):
             break
         more = follow_reference(hold, still, last, speed, limits, period)
-        resting = np.all(np.abs(more.velocities) < 1e-6, axis=1) & np.all(np.abs(more.positions - target) < 2e-3, axis=1)
+        resting = np.all(np.abs(more.velocities) < 1e-6, axis=1) & np.all(
+            np.abs(more.positions - target) < 2e-3, axis=1
+        )
         count = int(np.argmax(resting)) + 1 if resting.any() else len(resting)
         parts.append((more.positions[1:count], more.velocities[1:count]))
         if count <= 1:

@@ -50,7 +50,9 @@ def track_eef(
     )
 
 
-def track_joints(arm: ArmProfile, chain: Chain, actions: ArmActions, seed: Array, steps: slice) -> TrackedSteps:
+def track_joints(
+    arm: ArmProfile, chain: Chain, actions: ArmActions, seed: Array, steps: slice
+) -> TrackedSteps:
     """Follow the chunk's joint values over ``steps`` of the horizon, clipped to the position limits.
 
     Raises RetargetingError (CHUNK_INVALID) unless the chunk names exactly the arm's joints, and (CHUNK_OUT_OF_RANGE).
@@ -58,7 +60,11 @@ def track_joints(arm: ArmProfile, chain: Chain, actions: ArmActions, seed: Array
     assert actions.joints is not None  # check_chunk has seen to it
     if set(actions.joint_names) != set(arm.joints):
         names = sorted(set(actions.joint_names) ^ set(arm.joints))
-        raise refuse(Reason.CHUNK_INVALID, f"arm {arm.name!r} joint_names", f"must be the arm's joints, differ by {', '.join(names)}")
+        raise refuse(
+            Reason.CHUNK_INVALID,
+            f"arm {arm.name!r} joint_names",
+            f"must be the arm's joints, differ by {', '.join(names)}",
+        )
     asked = actions.joints[steps][:, [actions.joint_names.index(name) for name in arm.joints]]
     check_joints(arm.name, chain, asked)
     joints = np.clip(asked, chain.lower, chain.upper)
@@ -73,7 +79,9 @@ def track_joints(arm: ArmProfile, chain: Chain, actions: ArmActions, seed: Array
         )
         for k, j in np.argwhere(joints != asked)
     ]
-    joints, outside = hold_outside_workspace(arm, joints, forward_kinematics(chain, joints), seed, steps.start)
+    joints, outside = hold_outside_workspace(
+        arm, joints, forward_kinematics(chain, joints), seed, steps.start
+    )
     zeros = np.zeros(len(joints))
     status = np.full(len(joints), int(PathStatus.REACHED), dtype=np.int64)
     return TrackedSteps(joints, status, zeros, zeros, tuple(clips + outside))

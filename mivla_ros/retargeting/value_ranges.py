@@ -79,6 +79,13 @@ def hold_outside_workspace(
         value = float(poses[step, axis])
         limit = float(upper[axis] if value > upper[axis] else lower[axis])
         clips.append(
-            Clip(first_step + int(step), f"{arm.eef_frame} {_AXES[axis]}", Reason.LIMIT_WORKSPACE, value, limit, "m")
+            Clip(
+                first_step + int(step),
+                f"{arm.eef_frame} {_AXES[axis]}",
+                Reason.LIMIT_WORKSPACE,
+                value,
+                limit,
+                "m",
+            )
         )
     return joints, clips

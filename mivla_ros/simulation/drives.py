@@ -110,6 +110,6 @@ class Drives:
         )
         speed = (wanted - self.setpoint) / seconds
         self.setpoint = wanted
-        # the drive brakes on speed; leading by as much lets it follow without lag, as velocity feed-forward does
+        # the drive brakes on speed; leading by as much takes the lag away, as velocity feed-forward does
         lead = -self._model.actuator_biasprm[self._drive, 2] / self._model.actuator_gainprm[self._drive, 0]
         data.ctrl[self._drive] = wanted + lead * speed

@@ -42,8 +42,8 @@ class SceneRenderer:
         except Exception as error:  # each graphics library raises kinds of its own
             raise RenderingError(
                 "off-screen rendering",
-                f"not possible here ({error}); it needs libegl1 and libgl1-mesa-dri, or libosmesa6, from apt, and "
-                "MUJOCO_GL=egl or osmesa",
+                f"not possible here ({error}); it needs libegl1 and libgl1-mesa-dri, or libosmesa6 (apt), "
+                "and MUJOCO_GL=egl or osmesa",
             ) from error
         flags = self._renderer.scene.flags
         flags[mujoco.mjtRndFlag.mjRND_SHADOW] = int(fine)
@@ -59,7 +59,8 @@ class SceneRenderer:
             raise RenderingError(f"camera {camera!r}", f"not there, only {', '.join(names)}")
         show_snapshot(self._model, self._data, snapshot)
         self._renderer.update_scene(self._data, camera, self._option)
-        return self._renderer.render(out=out)
+        picture: NDArray[np.uint8] = self._renderer.render(out=out)
+        return picture
 
     def close(self) -> None:
         """Give the graphics context back; from the thread that made it."""

@@ -37,18 +37,41 @@ def test_no_pose_lies_beyond_the_reach() -> None:
     ("old", "new", "base", "tip", "subject", "words"),
     [
         ("<robot", "<robo", "base", "tool", "robot description", "not XML"),
-        ('link name="base"/>', 'link name="base"/>', "base", "hand", "link 'hand'", "not in the robot description"),
-        ('link name="base"/>', 'link name="base"/>', "tool", "base", "chain tool -> base", "does not hang below"),
+        (
+            'link name="base"/>',
+            'link name="base"/>',
+            "base",
+            "hand",
+            "link 'hand'",
+            "not in the robot description",
+        ),
+        (
+            'link name="base"/>',
+            'link name="base"/>',
+            "tool",
+            "base",
+            "chain tool -> base",
+            "does not hang below",
+        ),
         ('link name="base"/>', 'link name="base"/>', "base", "finger", "joint 'pinch'", "mimics"),
         ('link name="base"/>', 'link name="base"/>', "g", "tool", "chain g -> tool", "0 moving joints"),
         ('name="j4" type="revolute"', 'name="j4" type="planar"', "base", "tool", "joint 'j4'", "'planar'"),
-        ('lower="-1.5" upper="2.5"', 'lower="2.5" upper="-1.5"', "base", "tool", "joint 'j4' limit", "below upper"),
+        (
+            'lower="-1.5" upper="2.5"',
+            'lower="2.5" upper="-1.5"',
+            "base",
+            "tool",
+            "joint 'j4' limit",
+            "below upper",
+        ),
         ('lower="-1.5" upper="2.5"', 'lower="x" upper="2.5"', "base", "tool", "joint 'j4' limit", "'x'"),
         ('<axis xyz="0.6 0 -0.8"/>', '<axis xyz="0 0 0"/>', "base", "tool", "joint 'j4' axis", "length 0"),
         ('xyz="0.2 0.05 0"', 'xyz="0.2 nan 0"', "base", "tool", "joint 'j4' origin", "finite"),
     ],
 )
-def test_what_cannot_be_used_is_named(old: str, new: str, base: str, tip: str, subject: str, words: str) -> None:
+def test_what_cannot_be_used_is_named(
+    old: str, new: str, base: str, tip: str, subject: str, words: str
+) -> None:
     assert old in SEVEN_JOINTS
     with pytest.raises(KinematicsError) as caught:
         chain_from_urdf(SEVEN_JOINTS.replace(old, new), base, tip)

@@ -119,7 +119,7 @@ class BottleTracker:
         seconds = (state.time_ns - self._start_ns) / 1e9
         bottle = state.objects[BOTTLE]
         held = "robot" in state.touching[BOTTLE]
-        lifted = held and bottle[2] > task.table_height + task.lift_height
+        lifted = held and bool(bottle[2] > task.table_height + task.lift_height)
         self._picked |= lifted
         self._moved |= self._picked and lifted and self._over_pad(state)
         placed = self._placed(state)
@@ -145,7 +145,8 @@ class BottleTracker:
     def _offset(self, state: SceneState) -> NDArray[np.float64]:
         """The bottle's base in the pad's frame, m."""
         pad = state.objects[PAD]
-        return Rotation.from_quat(pad[3:], scalar_first=True).inv().apply(state.objects[BOTTLE][:3] - pad[:3])
+        turn = Rotation.from_quat(pad[3:], scalar_first=True).inv()
+        return np.asarray(turn.apply(state.objects[BOTTLE][:3] - pad[:3]))
 
     def _over_pad(self, state: SceneState) -> bool:
         return bool(np.abs(self._offset(state)[:2]).max() < self._task.pad_size / 2)
