@@ -58,6 +58,7 @@ setup(
     entry_points={
         "console_scripts": [
             "benchmark_images = mivla_ros.nodes.benchmarks.images:main",
+            "benchmark_seeds = mivla_ros.nodes.benchmarks.seeds:main",
             "benchmark_latency = mivla_ros.nodes.benchmarks.latency:main",
             "recorder_node = mivla_ros.nodes.recorder_node:main",
             "policy_node = mivla_ros.nodes.policy_node:main",

@@ -1,4 +1,5 @@
-"""Robot models from URDF: serial chains, forward kinematics, Jacobians and inverse kinematics, compiled with numba.
+"""Robot models from URDF: serial chains, forward kinematics, Jacobians and inverse kinematics, compiled with
+numba.
 
 Poses are arrays (..., 7): xyz in metres and a unit quaternion wxyz, of the chain's tip in its base frame.
 """

@@ -18,9 +18,9 @@ MAX_JOINTS = 7
 class Chain:
     """A serial chain of n joints. Every joint turns about, or slides along, the z axis of its own frame.
 
-    joint_names: base to tip. prismatic: (n,) bool. lower, upper: (n,) rad or m, infinite where the joint has no limit.
-    velocity: (n,) rad/s or m/s, infinite where the URDF gives none.
-    rotations (n+1, 3, 3), translations (n+1, 3): fixed transform in front of each joint, the last one to the tip.
+    joint_names: base to tip. prismatic: (n,) bool. lower, upper: (n,) rad or m, infinite where the joint has
+    no limit. velocity: (n,) rad/s or m/s, infinite where the URDF gives none. rotations (n+1, 3, 3),
+    translations (n+1, 3): fixed transform in front of each joint, the last one to the tip.
     """
 
     base: str
@@ -46,11 +46,13 @@ class Chain:
 
 
 def chain_from_urdf(urdf: str, base: str, tip: str) -> Chain:
-    """The chain from link ``base`` to link ``tip`` of a robot description (URDF text, xacro already expanded).
+    """The chain from link ``base`` to link ``tip`` of a robot description (URDF text, xacro already
+    expanded).
 
-    Fixed joints are merged. Source of the rules: the URDF specification (fixed-axis roll, pitch, yaw; axis defaults to x).
-    Raises KinematicsError for text that is no URDF, links that are not connected downwards, joints of other types, mimic
-    joints, limits that are missing or upside down, and chains without joints or with more than seven.
+    Fixed joints are merged. Source of the rules: the URDF specification (fixed-axis roll, pitch, yaw; axis
+    defaults to x). Raises KinematicsError for text that is no URDF, links that are not connected downwards,
+    joints of other types, mimic joints, limits that are missing or upside down, and chains without joints or
+    with more than seven.
     """
     try:
         robot = ElementTree.fromstring(urdf)

@@ -11,7 +11,7 @@ Array = NDArray[np.float64]
 
 
 def joint_rows(chain: Chain, q: ArrayLike) -> Array:
-    """Joint values (..., n) as contiguous rows (N, n). Raises KinematicsError for another number of joints."""
+    """Joint values (..., n) as contiguous rows (N, n). Raises KinematicsError for another number."""
     values = np.asarray(q, dtype=np.float64)
     if values.ndim == 0 or values.shape[-1] != chain.size:
         size = values.shape[-1] if values.ndim else 0
@@ -22,7 +22,9 @@ def joint_rows(chain: Chain, q: ArrayLike) -> Array:
 
 
 def pose_rows(poses: ArrayLike, subject: str = "poses") -> Array:
-    """Poses (..., 7) as contiguous rows (N, 7). Raises KinematicsError for other sizes and values that are not finite."""
+    """Poses (..., 7) as contiguous rows (N, 7). Raises KinematicsError for other sizes and values that are
+    not finite.
+    """
     values = np.asarray(poses, dtype=np.float64)
     if values.ndim == 0 or values.shape[-1] != 7:
         size = values.shape[-1] if values.ndim else 0
@@ -38,7 +40,9 @@ def pose_rows(poses: ArrayLike, subject: str = "poses") -> Array:
 
 
 def forward_kinematics(chain: Chain, q: ArrayLike) -> Array:
-    """Tip poses (..., 7) in the chain's base frame for joint values (..., n) in rad or m. Raises KinematicsError."""
+    """Tip poses (..., 7) in the chain's base frame for joint values (..., n) in rad or m. Raises
+    KinematicsError.
+    """
     rows = joint_rows(chain, q)
     poses = np.empty((len(rows), 7))
     kernels.forward_kernel(chain.rotations, chain.translations, chain.prismatic, rows, poses)
@@ -46,7 +50,9 @@ def forward_kinematics(chain: Chain, q: ArrayLike) -> Array:
 
 
 def jacobian(chain: Chain, q: ArrayLike) -> Array:
-    """Geometric Jacobians (..., 6, n) of the tip in the base frame: linear over angular velocity. Raises KinematicsError."""
+    """Geometric Jacobians (..., 6, n) of the tip in the base frame: linear over angular velocity. Raises
+    KinematicsError.
+    """
     rows = joint_rows(chain, q)
     jacobians = np.empty((len(rows), 6, chain.size))
     kernels.jacobian_kernel(chain.rotations, chain.translations, chain.prismatic, rows, jacobians)
@@ -54,7 +60,9 @@ def jacobian(chain: Chain, q: ArrayLike) -> Array:
 
 
 def pose_errors(targets: ArrayLike, poses: ArrayLike) -> Array:
-    """Twists (..., 6) from poses to targets, both (..., 7): metres, then rotation vector in the common frame (rad)."""
+    """Twists (..., 6) from poses to targets, both (..., 7): metres, then rotation vector in the common frame
+    (rad).
+    """
     target_rows, rows = pose_rows(targets, "targets"), pose_rows(poses)
     if target_rows.shape != rows.shape:
         raise KinematicsError(
@@ -69,9 +77,11 @@ def pose_errors(targets: ArrayLike, poses: ArrayLike) -> Array:
 
 
 def compose_poses(target_from_source: ArrayLike, source_poses: ArrayLike) -> Array:
-    """Poses (N, 7) in the source frame to poses (N, 7) in the target frame; target_from_source is a pose (7,).
+    """Poses (N, 7) in the source frame to poses (N, 7) in the target frame; target_from_source is a pose
+    (7,).
 
-    Quaternions come out with unit length. Raises KinematicsError for wrong sizes and values that are not finite.
+    Quaternions come out with unit length. Raises KinematicsError for wrong sizes and values that are not
+    finite.
     """
     outer, inner = pose_rows(target_from_source, "transform"), pose_rows(source_poses)
     poses = np.empty_like(inner)

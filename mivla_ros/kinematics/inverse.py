@@ -1,4 +1,6 @@
-"""Inverse kinematics within position limits: one pose from nothing, or a whole path of poses from where the arm is."""
+"""Inverse kinematics within position limits: one pose from nothing, or a whole path of poses from where the
+arm is.
+"""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -29,10 +31,11 @@ class PathStatus(IntEnum):
 class IkOptions:
     """How inverse kinematics is solved. Tolerances are (metres, radians).
 
-    aim: the solver stops there. reach: a pose counts as reached. near_reach: up to this error, a calm arm is preferred to a
-    pose met by a jump of the joints. length: metres that a radian weighs. damped_steps, damping: damped least squares for
-    every pose of a path; two steps at 1e-3 keep PiPER's wrist calm near its singularity (joint5 = 0).
-    restarts: seeds tried for a pose that the first seed does not lead to. iterations: of each seed.
+    aim: the solver stops there. reach: a pose counts as reached. near_reach: up to this error, a calm arm is
+    preferred to a pose met by a jump of the joints. length: metres that a radian weighs. damped_steps,
+    damping: damped least squares for every pose of a path; two steps at 1e-3 keep PiPER's wrist calm near its
+    singularity (joint5 = 0). restarts: seeds tried for a pose that the first seed does not lead to.
+    iterations: of each seed.
     """
 
     aim: tuple[float, float] = (5e-5, 5e-4)
@@ -47,7 +50,9 @@ class IkOptions:
 
 @dataclass(frozen=True)
 class PoseSolution:
-    """Joint values (n,) for one pose, the error left (m, rad), whether it is within the tolerances, and the seeds used."""
+    """Joint values (n,) for one pose, the error left (m, rad), whether it is within the tolerances, and the
+    seeds used.
+    """
 
     q: Array
     position_error: float
@@ -58,7 +63,9 @@ class PoseSolution:
 
 @dataclass(frozen=True)
 class PathSolution:
-    """Joint values (H, n) for a path, the errors left (H,) in m and rad, and each pose's status (H,), see PathStatus."""
+    """Joint values (H, n) for a path, the errors left (H,) in m and rad, and each pose's status (H,), see
+    PathStatus.
+    """
 
     q: Array
     position_error: Array
@@ -85,10 +92,11 @@ def solve_pose(
     options: IkOptions = IkOptions(),
     tolerance: tuple[float, float] = (1e-5, 1e-4),
 ) -> PoseSolution:
-    """Joint values for one tip pose (7,) in the base frame, from ``seed`` (n,) or the middle of the limits, then restarts.
+    """Joint values for one tip pose (7,) in the base frame, from ``seed`` (n,) or the middle of the limits,
+    then restarts.
 
-    Within the position limits always. ``tolerance``: metres and radians at which it counts as reached. Raises KinematicsError
-    for wrong sizes.
+    Within the position limits always. ``tolerance``: metres and radians at which it counts as reached. Raises
+    KinematicsError for wrong sizes.
     """
     target = pose_rows(pose, "pose")
     if len(target) != 1:
@@ -112,11 +120,13 @@ def solve_path(
     max_step: ArrayLike = np.inf,
     options: IkOptions = IkOptions(),
 ) -> PathSolution:
-    """Joint values for tip poses (H, 7) in the base frame along a path that starts at joint values ``seed`` (n,).
+    """Joint values for tip poses (H, 7) in the base frame along a path that starts at joint values ``seed``
+    (n,).
 
-    Every pose is solved from the one before and stays on its branch; only the first may change it to be met at all.
-    max_step: (n,) or one number, rad or m between two poses above which a calm arm is preferred (see IkOptions.near_reach).
-    Unreachable poses are followed as far as possible and marked. Raises KinematicsError for wrong sizes.
+    Every pose is solved from the one before and stays on its branch; only the first may change it to be met
+    at all. max_step: (n,) or one number, rad or m between two poses above which a calm arm is preferred (see
+    IkOptions.near_reach). Unreachable poses are followed as far as possible and marked. Raises
+    KinematicsError for wrong sizes.
     """
     targets = pose_rows(poses)
     start = np.clip(joint_rows(chain, seed)[0], chain.lower, chain.upper)

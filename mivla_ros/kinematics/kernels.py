@@ -1,9 +1,10 @@
-"""The compiled loops of kinematics: forward kinematics, Jacobian, damped steps and Levenberg-Marquardt within limits.
+"""The compiled loops of kinematics: forward kinematics, Jacobian, damped steps and Levenberg-Marquardt within
+limits.
 
-Arrays are float64 and C-contiguous. A pose is held as a rotation matrix and a translation. Errors are twists in the base
-frame: target minus current position (m), then the rotation vector from current to target (rad). Rotations weigh ``length``
-metres a radian. Joints stay within their bounds by projection: a joint at a bound that the gradient pushes outwards is
-left out of the step.
+Arrays are float64 and C-contiguous. A pose is held as a rotation matrix and a translation. Errors are twists
+in the base frame: target minus current position (m), then the rotation vector from current to target (rad).
+Rotations weigh ``length`` metres a radian. Joints stay within their bounds by projection: a joint at a bound
+that the gradient pushes outwards is left out of the step.
 """
 
 import numpy as np
@@ -218,8 +219,8 @@ def levenberg_marquardt(
 ) -> tuple[float, float]:
     """Move q (n,) in place to the nearest minimum of the pose error; return the error left: metres, radians.
 
-    Levenberg-Marquardt: the damping follows the success of the last step; stops within both tolerances, when the error does
-    not get smaller any more, or after ``iterations``.
+    Levenberg-Marquardt: the damping follows the success of the last step; stops within both tolerances, when
+    the error does not get smaller any more, or after ``iterations``.
     """
     n = q.shape[0]
     rotation, position, jac = np.empty((3, 3)), np.empty(3), np.empty((6, n))
@@ -274,8 +275,8 @@ def solve_pose_kernel(
 ) -> tuple[float, float, int]:
     """Solve one pose (7,) from seeds (S, n) in turn, until ``wanted`` of them led to a solution.
 
-    Writes the solution nearest to ``near`` (largest joint difference), or the least error where there is none, into q (n,).
-    Returns its error in metres and radians, and the number of seeds used.
+    Writes the solution nearest to ``near`` (largest joint difference), or the least error where there is
+    none, into q (n,). Returns its error in metres and radians, and the number of seeds used.
     """
     target_rotation, target_position = np.empty((3, 3)), target[:3].copy()
     matrix_from_quaternion(target, target_rotation)
@@ -326,13 +327,15 @@ def solve_path_kernel(
     errors: Array,
     status: NDArray[np.int64],
 ) -> None:
-    """Solve poses (H, 7) along a path, each from the one before; writes path (H, n), errors (H, 2) in m and rad, status (H,).
+    """Solve poses (H, 7) along a path, each from the one before; writes path (H, n), errors (H, 2) in m and
+    rad, status (H,).
 
-    aim, reach, near_reach: (metres, radians) at which the solver stops, a step counts as reached, and bounded joint motion
-    is preferred to a reached step whose joints would move more than max_step (n,).
-    Every pose takes ``damped_steps`` damped steps, which keep joints calm near singularities; where they leave more than
-    ``reach``, Levenberg-Marquardt goes on. escape_seeds (S, n) are tried for the first pose only, so that no branch is
-    changed on the way. An unreachable pose is followed along the straight way to it as far as it can be reached.
+    aim, reach, near_reach: (metres, radians) at which the solver stops, a step counts as reached, and bounded
+    joint motion is preferred to a reached step whose joints would move more than max_step (n,). Every pose
+    takes ``damped_steps`` damped steps, which keep joints calm near singularities; where they leave more than
+    ``reach``, Levenberg-Marquardt goes on. escape_seeds (S, n) are tried for the first pose only, so that no
+    branch is changed on the way. An unreachable pose is followed along the straight way to it as far as it
+    can be reached.
     """
     n = seed.shape[0]
     q, before, trial = seed.copy(), seed.copy(), np.empty(n)
@@ -404,7 +407,7 @@ def solve_path_kernel(
 
 @compiled
 def _between(start: Array, end: Array, share: float, pose: Array) -> None:
-    """Write the pose at ``share`` of the straight way between two poses: linear position, rotation on SO(3)."""
+    """Write the pose at ``share`` of the straight way between two poses: linear, and on SO(3)."""
     dot = 0.0
     for i in range(3):
         pose[i] = start[i] + share * (end[i] - start[i])
@@ -451,7 +454,9 @@ def errors_kernel(targets: Array, poses: Array, errors: Array) -> None:
 
 @compiled
 def compose_kernel(outer: Array, inner: Array, poses: Array) -> None:
-    """Write the poses (N, 7) that ``inner`` poses (N, 7) are in the frame that the pose ``outer`` (7,) leads to."""
+    """Write the poses (N, 7) that ``inner`` poses (N, 7) are in the frame that the pose ``outer`` (7,) leads
+    to.
+    """
     rotation = np.empty((3, 3))
     matrix_from_quaternion(outer, rotation)
     w, x, y, z = outer[3], outer[4], outer[5], outer[6]

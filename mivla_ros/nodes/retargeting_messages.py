@@ -26,7 +26,9 @@ _PATH_COLOUR = (0.1, 0.8, 0.3, 0.9)
 
 
 def trajectory_message(command: Command) -> JointTrajectoryMessage:
-    """A command to the message a joint_trajectory_controller takes; an empty one where it shall hold where the joints are."""
+    """A command to the message a joint_trajectory_controller takes; an empty one where it shall hold where
+    the joints are.
+    """
     message = JointTrajectoryMessage(joint_names=list(command.joint_names))
     trajectory = command.trajectory
     if trajectory is None:

@@ -41,7 +41,7 @@ STATUS_PERIOD = 1.0  # s
 
 
 class RetargetingNode(LifecycleNode):
-    """One robot's retargeting. ``failed`` is set when it cannot go on; the process ends with status 1 then."""
+    """One robot's retargeting. ``failed`` is set when it cannot go on; the process then ends with 1."""
 
     def __init__(self) -> None:
         super().__init__("retargeting")

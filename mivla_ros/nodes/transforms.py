@@ -24,8 +24,8 @@ _MOVING = QoSProfile(depth=100)
 class Transforms:
     """What connects two frames. Topics are relative, so that a robot in a namespace sees its own frames only.
 
-    Most chunks come in a frame that stands still to the arm's base. Messages of tf stay undecoded until a question cannot be
-    answered from tf_static alone; from then on they are decoded as they come.
+    Most chunks come in a frame that stands still to the arm's base. Messages of tf stay undecoded until a
+    question cannot be answered from tf_static alone; from then on they are decoded as they come.
     """
 
     def __init__(self, node: Node) -> None:
@@ -55,9 +55,11 @@ class Transforms:
         self._buffer.clear()
 
     def lookup(self, target: str, source: str, source_ns: int, fixed: str) -> Array:
-        """Transform (7,) from ``source`` as it was at source_ns to ``target`` as it is now, with ``fixed`` standing still.
+        """Transform (7,) from ``source`` as it was at source_ns to ``target`` as it is now, with ``fixed``
+        standing still.
 
-        Raises RetargetingError: TRANSFORM_MISSING where the frames are not connected, TRANSFORM_STALE where only at other times.
+        Raises RetargetingError: TRANSFORM_MISSING where the frames are not connected, TRANSFORM_STALE where
+        only at other times.
         """
         if not self._decode:
             try:

@@ -30,7 +30,9 @@ class Acceptance:
         self.generation = 0
 
     def check(self, chunk: ActionChunk, now_ns: int) -> None:
-        """Raise RetargetingError with the reason where a chunk may not be obeyed now. Changes nothing but who was heard."""
+        """Raise RetargetingError with the reason where a chunk may not be obeyed now. Changes nothing but who
+        was heard.
+        """
         self._check_session(chunk, now_ns)
         try:
             check_chunk(chunk)

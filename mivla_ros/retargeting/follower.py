@@ -1,4 +1,5 @@
-"""When the robot moves, holds and stops: chunks, joint states, the clock and people's wishes in, commands out.
+"""When the robot moves, holds and stops: chunks, joint states, the clock and people's wishes in, commands
+out.
 
 Time is what the caller says it is, integer nanoseconds of the ROS clock. Nothing here knows ROS.
 """
@@ -25,7 +26,8 @@ from mivla_ros.stop_reasons import Reason, Stop
 
 Array = NDArray[np.float64]
 BaseFromFrame = Callable[[ArmProfile, ActionChunk], Array]
-"""Transform (7,) from a chunk's frame to an arm's base; raises RetargetingError (TRANSFORM_MISSING, TRANSFORM_STALE)."""
+"""Transform (7,) from a chunk's frame to an arm's base; raises RetargetingError (TRANSFORM_MISSING,
+TRANSFORM_STALE)."""
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,8 @@ HOLDS_AT_ONCE = frozenset(
         Reason.TRANSFORM_STALE,
     }
 )
-"""Refusals after which the chunk before is not executed to its end either: something is wrong here and now."""
+"""Refusals after which the chunk before is not executed to its end either: something is wrong here and now.
+"""
 
 
 class Mode(StrEnum):
@@ -54,10 +57,11 @@ class Mode(StrEnum):
 class FollowerOptions:
     """Times in nanoseconds, joint differences in rad (m for sliding joints).
 
-    lead: from now to the first point of a command, for what computing and sending take. joints_stale: greatest age of joint
-    states. clock_jump: greatest step of the clock between two ticks. tracking_error: greatest distance of a measured joint
-    from its command. rest_error: the same once the arm has rested for rest_time; more than that means somebody else has
-    moved it, and the next chunk starts from where it is. tracking_error_latches: a tracking error needs a release.
+    lead: from now to the first point of a command, for what computing and sending take. joints_stale:
+    greatest age of joint states. clock_jump: greatest step of the clock between two ticks. tracking_error:
+    greatest distance of a measured joint from its command. rest_error: the same once the arm has rested for
+    rest_time; more than that means somebody else has moved it, and the next chunk starts from where it is.
+    tracking_error_latches: a tracking error needs a release.
     """
 
     lead_ns: int = 20_000_000
@@ -72,7 +76,7 @@ class FollowerOptions:
 
 @dataclass(frozen=True)
 class Command:
-    """What a controller shall do from now on; trajectory is None where it shall hold wherever the joints are."""
+    """What a controller shall do from now on; trajectory is None: hold wherever the joints are."""
 
     controller: str
     joint_names: tuple[str, ...]
@@ -81,8 +85,8 @@ class Command:
 
 @dataclass(frozen=True)
 class Counts:
-    """Totals since the start, and figures of the newest accepted chunk: age of its observation at its first command and
-    time taken to retarget it, seconds.
+    """Totals since the start, and figures of the newest accepted chunk: age of its observation at its first
+    command and time taken to retarget it, seconds.
     """
 
     accepted_chunks: int = 0
@@ -122,7 +126,9 @@ class Follower:
         self._joints.update(stamp_ns, names, positions, velocities)
 
     def on_chunk(self, chunk: ActionChunk, now_ns: int, base_from_frame: BaseFromFrame) -> list[Command]:
-        """Take a chunk; the commands that follow from it, none where it is refused (the reason is in ``reason``)."""
+        """Take a chunk; the commands that follow from it, none where it is refused (the reason is in
+        ``reason``).
+        """
         began = time.perf_counter()
         start_ns = now_ns + self._options.lead_ns
         try:
@@ -224,7 +230,9 @@ class Follower:
         return self._progress.at(now_ns)
 
     def commanded(self, time_ns: int) -> tuple[tuple[str, ...], Array]:
-        """Joints of all commanded arms and grippers and their commanded positions at a time; empty before the first chunk."""
+        """Joints of all commanded arms and grippers and their commanded positions at a time; empty before the
+        first chunk.
+        """
         names: list[str] = []
         positions: list[float] = []
         for motion in self._running.values():
@@ -262,7 +270,9 @@ class Follower:
         }
 
     def _anchor(self, now_ns: int) -> None:
-        """Start from the measured joints what was never commanded, or was moved by somebody else while it rested."""
+        """Start from the measured joints what was never commanded, or was moved by somebody else while it
+        rested.
+        """
         for arm in self._retargeter.profile.arms:
             motion = self._running.get(arm.name)
             if motion is not None:
@@ -277,7 +287,7 @@ class Follower:
             self._running[arm.name] = self._measured_motion(arm, now_ns, moving=motion is None)
 
     def _measured_motion(self, arm: ArmProfile, now_ns: int, moving: bool) -> ArmMotion:
-        """The measured state as a motion that ends in it; ``moving``: its velocity goes on for the lead time."""
+        """The measured state as a motion that ends in it; ``moving``: its velocity goes on for the lead."""
         stamp_ns, positions, velocities = self._joints.state(arm.joints)
         model, period_ns = self._retargeter.arms[arm.name], self._retargeter.period_ns
         trajectory = JointTrajectory.resting(arm.joints, positions, now_ns, period_ns)
@@ -292,7 +302,8 @@ class Follower:
         gripper = None
         if arm.gripper is not None:
             _, opening, _ = self._joints.state([arm.gripper.joint])
-            limited = np.clip(opening, *sorted((arm.gripper.closed, arm.gripper.open)))
+            low, high = sorted((arm.gripper.closed, arm.gripper.open))
+            limited = np.clip(opening, low, high)
             gripper = self._retargeter.resting_gripper(arm, float(limited[0]), now_ns)
         return ArmMotion(trajectory, gripper)
 

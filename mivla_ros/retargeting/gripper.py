@@ -1,4 +1,4 @@
-"""Gripper positions over the chunk as a reference for the gripper's joint. Never averaged across a decision."""
+"""Gripper positions over the chunk as a reference for its joint. Never averaged across a decision."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,11 @@ Array = NDArray[np.float64]
 def gripper_reference(
     positions: Array, kind: GripperKind, step_times: Array, times: Array
 ) -> tuple[Array, Array]:
-    """Joint positions and velocities (N, 1) at times (N,) for positions (K,) due at rising step_times (K,), seconds.
+    """Joint positions and velocities (N, 1) at times (N,) for positions (K,) due at rising step_times (K,),
+    seconds.
 
-    Binary positions change when their step is due and not before; continuous ones are joined by straight lines.
+    Binary positions change when their step is due and not before; continuous ones are joined by straight
+    lines.
     """
     if kind is GripperKind.CONTINUOUS and len(positions) > 1:
         i = np.clip(np.searchsorted(step_times, times, side="right") - 1, 0, len(positions) - 2)

@@ -22,7 +22,9 @@ class JointWatch:
     def update(
         self, stamp_ns: int, names: Sequence[str], positions: Sequence[float], velocities: Sequence[float]
     ) -> None:
-        """Take a joint state; values that are not finite, and joints without a position, count as not delivered."""
+        """Take a joint state; values that are not finite, and joints without a position, count as not
+        delivered.
+        """
         for k, name in enumerate(names[: len(positions)]):
             velocity = velocities[k] if k < len(velocities) and np.isfinite(velocities[k]) else 0.0
             if np.isfinite(positions[k]):

@@ -1,8 +1,9 @@
 """Velocity, acceleration and position limits at the command rate, always on.
 
-The filter follows a moving reference as closely as the limits allow, without overshoot: each step adds to the reference's
-velocity only as much as can be braked off before the reference is met. Points are joined by constant acceleration, so
-that the cubic a trajectory controller lays through positions and velocities keeps the limits between the points as well.
+The filter follows a moving reference as closely as the limits allow, without overshoot: each step adds to the
+reference's velocity only as much as can be braked off before the reference is met. Points are joined by
+constant acceleration, so that the cubic a trajectory controller lays through positions and velocities keeps
+the limits between the points as well.
 """
 
 from dataclasses import dataclass
@@ -30,8 +31,8 @@ class JointLimits:
 
 @dataclass(frozen=True)
 class Limited:
-    """Positions and velocities (N, n) within the limits; flags (N, n): bits of the limits that kept a point off its
-    reference; demand (N, n, 3): position, velocity and acceleration that were asked for there.
+    """Positions and velocities (N, n) within the limits; flags (N, n): bits of the limits that kept a point
+    off its reference; demand (N, n, 3): position, velocity and acceleration that were asked for there.
     """
 
     positions: Array
@@ -41,21 +42,22 @@ class Limited:
 
 
 def follow_reference(
-    reference: Array, velocities: Array, start: Array, start_velocity: Array, limits: JointLimits, period: float,
-    tolerance: float = 1e-3,
+    reference: Array, velocities: Array, start: Array, start_velocity: Array, limits: JointLimits,
+    period: float, tolerance: float = 1e-3,
 ) -> Limited:  # fmt: skip
-    """Follow reference positions (N, n) with velocities (N, n) at points ``period`` seconds apart, within the limits.
+    """Follow reference positions (N, n) with velocities (N, n) at points ``period`` seconds apart, within the
+    limits.
 
-    The first point is the start state (n,), whatever the reference says. Points that stay more than ``tolerance`` (rad or m)
-    off the reference are flagged with the limits that held them.
+    The first point is the start state (n,), whatever the reference says. Points that stay more than
+    ``tolerance`` (rad or m) off the reference are flagged with the limits that held them.
     """
     shape = reference.shape
     limited = Limited(
         np.empty(shape), np.empty(shape), np.zeros(shape, dtype=np.int64), np.zeros((*shape, 3))
     )
     _follow(
-        reference, velocities, start, start_velocity, limits.lower, limits.upper, limits.velocity, limits.acceleration,
-        period, tolerance, limited.positions, limited.velocities, limited.flags, limited.demand,
+        reference, velocities, start, start_velocity, limits.lower, limits.upper, limits.velocity,
+        limits.acceleration, period, tolerance, limited.positions, limited.velocities, limited.flags, limited.demand,
     )  # fmt: skip
     return limited
 

@@ -10,10 +10,11 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class JointTrajectory:
-    """Points of n joints at start_ns + k * period_ns: positions (N, n) in rad or m, velocities (N, n) in rad/s or m/s.
+    """Points of n joints at start_ns + k * period_ns: positions (N, n) in rad or m, velocities (N, n) in
+    rad/s or m/s.
 
-    Between two points the motion is the cubic through both positions and velocities, as joint_trajectory_controller
-    does it. In front of the first and behind the last point it rests there.
+    Between two points the motion is the cubic through both positions and velocities, as
+    joint_trajectory_controller does it. In front of the first and behind the last point it rests there.
     """
 
     joint_names: tuple[str, ...]

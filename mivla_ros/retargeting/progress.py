@@ -1,4 +1,4 @@
-"""Which steps of which chunk have been executed, by count of due times that passed while they were commanded."""
+"""Which steps of which chunk have been executed, by count of due times that passed while commanded."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from mivla_ros.retargeting.report import RetargetingReport
 
 @dataclass(frozen=True)
 class ExecutedSteps:
-    """The counts of mivla_msgs/ExecutedSteps at one moment; due_ns is 0 where no step has been executed yet."""
+    """The counts of mivla_msgs/ExecutedSteps at one moment; due_ns is 0 before the first executed step."""
 
     session: bytes
     generation: int

@@ -1,4 +1,6 @@
-"""A smooth reference at the command rate: through the chunk's steps, joined to the running motion, at rest at the end."""
+"""A smooth reference at the command rate: through the chunk's steps, joined to the running motion, at rest at
+the end.
+"""
 
 from dataclasses import dataclass
 
@@ -15,14 +17,16 @@ _SHARE = 0.8
 
 @dataclass(frozen=True)
 class Knots:
-    """Positions (K, n) at times (K,), seconds from the first point to be sent, rising; may begin before zero."""
+    """Positions (K, n) at times (K,), seconds from the first point sent, rising; may begin before zero."""
 
     times: Array
     positions: Array
 
 
 def monotone_slopes(times: Array, positions: Array) -> Array:
-    """Velocities (K, n) at knots for a cubic that never overshoots them (M. Steffen, Astron. Astrophys. 239, 1990)."""
+    """Velocities (K, n) at knots for a cubic that never overshoots them (M. Steffen, Astron. Astrophys. 239,
+    1990).
+    """
     if len(times) < 2:
         return np.zeros_like(positions)
     h = np.diff(times)[:, None]
@@ -37,7 +41,9 @@ def monotone_slopes(times: Array, positions: Array) -> Array:
 
 
 def evaluate(knots: Knots, times: Array) -> tuple[Array, Array]:
-    """Positions and velocities (N, n) of the monotone cubic at times (N,); at rest in front of and behind the knots."""
+    """Positions and velocities (N, n) of the monotone cubic at times (N,); at rest in front of and behind the
+    knots.
+    """
     if len(knots.times) == 1:
         rows = np.repeat(knots.positions, len(times), axis=0)
         return rows, np.zeros_like(rows)
@@ -55,7 +61,8 @@ def evaluate(knots: Knots, times: Array) -> tuple[Array, Array]:
 
 
 def braked_times(times: Array, end: float, braking: float) -> tuple[Array, Array]:
-    """Times (N,) on the path, and its rate, for a run that follows the path and brakes evenly to stand at ``end``.
+    """Times (N,) on the path, and its rate, for a run that follows the path and brakes evenly to stand at
+    ``end``.
 
     The run keeps the path's own time until end - braking / 2 and stands at end + braking / 2; seconds.
     """
@@ -69,10 +76,12 @@ def braked_times(times: Array, end: float, braking: float) -> tuple[Array, Array
 def join_and_stop(
     knots: Knots, start: Array, start_velocity: Array, limits: JointLimits, period: float, blend: float
 ) -> tuple[Array, Array]:
-    """Reference positions and velocities (N, n), ``period`` seconds apart from time zero until everything rests.
+    """Reference positions and velocities (N, n), ``period`` seconds apart from time zero until everything
+    rests.
 
-    It leaves the start state (n,) without a step in position or velocity, reaches the path through the knots after
-    ``blend`` seconds or as many as the limits need, follows it, and slows down along it to stand at the last knot.
+    It leaves the start state (n,) without a step in position or velocity, reaches the path through the knots
+    after ``blend`` seconds or as many as the limits need, follows it, and slows down along it to stand at the
+    last knot.
     """
     end = float(knots.times[-1])
     speeds = np.abs(np.diff(knots.positions, axis=0)) / np.diff(knots.times)[:, None]
@@ -89,7 +98,7 @@ def join_and_stop(
         float(np.max(4.0 * np.abs(offset_velocity) / (_SHARE * limits.acceleration))),
     )
     count = int(np.ceil(max(end + 0.5 * braking, joining, 0.0) / period)) + 1
-    times = np.arange(count) * period
+    times: Array = np.arange(count) * period
     path_times, rate = braked_times(times, end, braking)
     positions, velocities = evaluate(knots, path_times)
     velocities = velocities * rate[:, None]

@@ -22,7 +22,9 @@ _GRAVEST_FIRST = (
 
 @dataclass(frozen=True)
 class Clip:
-    """One step changed to keep a limit: the joint (or axis of the end effector), what was asked for and what is allowed."""
+    """One step changed to keep a limit: the joint (or axis of the end effector), what was asked for and what
+    is allowed.
+    """
 
     step: int
     joint: str
@@ -36,8 +38,9 @@ class Clip:
 class ArmReport:
     """One arm over the executed steps first_step ... first_step + K - 1 of its chunk.
 
-    status: (K,) see kinematics.PathStatus. position_error (m), rotation_error (rad): (K,) between the pose asked for and the
-    one at the step's joint values, before velocity and acceleration limits. clips: at most one a step, joint and limit.
+    status: (K,) see kinematics.PathStatus. position_error (m), rotation_error (rad): (K,) between the pose
+    asked for and the one at the step's joint values, before velocity and acceleration limits. clips: at most
+    one a step, joint and limit.
     """
 
     name: str
@@ -71,7 +74,8 @@ class ArmReport:
             clip = min(self.clips, key=lambda c: (_GRAVEST_FIRST.index(c.reason), c.step))
             count = len({c.step for c in self.clips})
             return Stop(
-                clip.reason, f"arm {self.name!r} step {clip.step} {clip.joint}", clip.value, clip.limit, clip.unit,
+                clip.reason, f"arm {self.name!r} step {clip.step} {clip.joint}",
+                clip.value, clip.limit, clip.unit,
                 f"{count} steps changed to keep limits",
             )  # fmt: skip
         return RUNNING
@@ -79,8 +83,8 @@ class ArmReport:
 
 @dataclass(frozen=True)
 class RetargetingReport:
-    """What was made of a chunk. first_step: first step that is executed; steps: how many are; late_steps were dropped in
-    front, expired_steps at the end (due after valid_until).
+    """What was made of a chunk. first_step: first step that is executed; steps: how many are; late_steps were
+    dropped in front, expired_steps at the end (due after valid_until).
     """
 
     first_step: int

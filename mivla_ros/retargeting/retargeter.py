@@ -49,7 +49,9 @@ class RetargetingOptions:
 
 @dataclass(frozen=True)
 class ArmModel:
-    """One arm as retargeting sees it: profile, chain from base to end effector, and limits of arm and gripper."""
+    """One arm as retargeting sees it: profile, chain from base to end effector, and limits of arm and
+    gripper.
+    """
 
     profile: ArmProfile
     chain: Chain
@@ -59,7 +61,7 @@ class ArmModel:
 
 @dataclass(frozen=True)
 class Retargeted:
-    """Motions by arm name, for the arms of the chunk, starting at start_ns; and what was done to get there."""
+    """Motions by arm name, for the arms of the chunk, starting at start_ns; and what was done for it."""
 
     start_ns: int
     motions: Mapping[str, ArmMotion]
@@ -67,7 +69,9 @@ class Retargeted:
 
 
 class Retargeter:
-    """Turns chunks into motions for one robot. Holds the robot's models and nothing of what has happened before."""
+    """Turns chunks into motions for one robot. Holds the robot's models and nothing of what has happened
+    before.
+    """
 
     def __init__(self, profile: RobotProfile, urdf: str, options: RetargetingOptions | None = None) -> None:
         """Raises KinematicsError where the description does not hold the profile's links and joints."""
@@ -85,11 +89,13 @@ class Retargeter:
         start_ns: int,
         base_from_frame: Mapping[str, Array],
     ) -> Retargeted:
-        """Motions that leave the ``running`` ones at start_ns and follow a chunk that ``check_chunk`` has passed.
+        """Motions that leave the ``running`` ones at start_ns and follow a chunk that ``check_chunk`` has
+        passed.
 
-        running: what was sent, for every arm. base_from_frame: transform (7,) from the chunk's frame to each arm's base, by
-        arm name; needed for end-effector poses only. Steps due before start_ns are dropped, and those after valid_until.
-        Raises RetargetingError with the reason where nothing of the chunk may be executed.
+        running: what was sent, for every arm. base_from_frame: transform (7,) from the chunk's frame to each
+        arm's base, by arm name; needed for end-effector poses only. Steps due before start_ns are dropped,
+        and those after valid_until. Raises RetargetingError with the reason where nothing of the chunk may be
+        executed.
         """
         first = chunk.first_due_step(start_ns)
         end = chunk.steps_due_by(chunk.valid_until_ns)
@@ -123,7 +129,9 @@ class Retargeter:
         return Retargeted(start_ns, motions, report)
 
     def stop(self, running: Mapping[str, ArmMotion], start_ns: int) -> dict[str, ArmMotion]:
-        """Motions that leave the ``running`` ones at start_ns and brake every joint as hard as it may; moving arms only."""
+        """Motions that leave the ``running`` ones at start_ns and brake every joint as hard as it may; moving
+        arms only.
+        """
         motions = {}
         for name, motion in running.items():
             if motion.end_ns <= start_ns:
@@ -208,8 +216,8 @@ class Retargeter:
         )
 
     def _arm_trajectory(
-        self, model: ArmModel, chunk: ActionChunk, tracked: TrackedSteps, before: JointTrajectory, steps: slice, first: int,
-        start_ns: int,
+        self, model: ArmModel, chunk: ActionChunk, tracked: TrackedSteps, before: JointTrajectory,
+        steps: slice, first: int, start_ns: int,
     ) -> tuple[JointTrajectory, list[Clip]]:  # fmt: skip
         period = self.period_ns / NANOSECONDS
         step_times = _step_times(chunk, steps, start_ns)
@@ -224,8 +232,8 @@ class Retargeter:
         return JointTrajectory(model.profile.joints, start_ns, self.period_ns, *settled), clips
 
     def _gripper_trajectory(
-        self, model: ArmModel, chunk: ActionChunk, actions: ArmActions, before: JointTrajectory | None, steps: slice,
-        start_ns: int,
+        self, model: ArmModel, chunk: ActionChunk, actions: ArmActions, before: JointTrajectory | None,
+        steps: slice, start_ns: int,
     ) -> JointTrajectory | None:  # fmt: skip
         gripper, limits = model.profile.gripper, model.gripper_limits
         if actions.gripper is None or before is None or gripper is None or limits is None:
@@ -233,7 +241,7 @@ class Retargeter:
         period = self.period_ns / NANOSECONDS
         knots = Knots(_step_times(chunk, steps, start_ns), gripper.position(actions.gripper[steps])[:, None])
         knots = _continued(knots, before, chunk.step_ns, start_ns)
-        times = np.arange(int(np.ceil(max(knots.times[-1], 0.0) / period)) + 1) * period
+        times: Array = np.arange(int(np.ceil(max(knots.times[-1], 0.0) / period)) + 1) * period
         positions, velocities = gripper_reference(
             knots.positions[:, 0], actions.gripper_kind, knots.times, times
         )
@@ -296,7 +304,9 @@ def _continued(knots: Knots, before: JointTrajectory, step_ns: int, start_ns: in
 def _settled(
     positions: Array, velocities: Array, target: Array, limits: JointLimits, period: float
 ) -> tuple[Array, Array]:
-    """Points with as many more as the joints need to come to rest at the target (n,); the last velocity is zero."""
+    """Points with as many more as the joints need to come to rest at the target (n,); the last velocity is
+    zero.
+    """
     parts = [(positions, velocities)]
     hold, still = (
         np.repeat(target[None], _SETTLE_POINTS + 1, axis=0),

@@ -1,4 +1,6 @@
-"""What one arm shall follow, as joint values at the chunk's steps: inverse kinematics, or the chunk's own joints."""
+"""What one arm shall follow, as joint values at the chunk's steps: inverse kinematics, or the chunk's own
+joints.
+"""
 
 from dataclasses import dataclass
 
@@ -24,7 +26,9 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class TrackedSteps:
-    """Joint values (K, n) at K steps within position limits, how well each meets what was asked for, and what was clipped."""
+    """Joint values (K, n) at K steps within position limits, how well each meets what was asked for, and what
+    was clipped.
+    """
 
     joints: Array
     status: NDArray[np.int64]
@@ -34,8 +38,8 @@ class TrackedSteps:
 
 
 def track_eef(
-    arm: ArmProfile, chain: Chain, frame_poses: Array, base_from_frame: Array, seed: Array, steps: slice, step_seconds: float,
-    options: IkOptions,
+    arm: ArmProfile, chain: Chain, frame_poses: Array, base_from_frame: Array, seed: Array,
+    steps: slice, step_seconds: float, options: IkOptions,
 ) -> TrackedSteps:  # fmt: skip
     """Follow poses (H, 7) of the chain's tip, given in the chunk's frame, over ``steps`` of the horizon.
 
@@ -55,7 +59,8 @@ def track_joints(
 ) -> TrackedSteps:
     """Follow the chunk's joint values over ``steps`` of the horizon, clipped to the position limits.
 
-    Raises RetargetingError (CHUNK_INVALID) unless the chunk names exactly the arm's joints, and (CHUNK_OUT_OF_RANGE).
+    Raises RetargetingError (CHUNK_INVALID) unless the chunk names exactly the arm's joints, and
+    (CHUNK_OUT_OF_RANGE).
     """
     assert actions.joints is not None  # check_chunk has seen to it
     if set(actions.joint_names) != set(arm.joints):

@@ -1,4 +1,6 @@
-"""Values of an impossible size (degrees sent as radians, millimetres as metres), and the box the end effector may be in."""
+"""Values of an impossible size (degrees sent as radians, millimetres as metres), and the box the end effector
+may be in.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +16,16 @@ Array = NDArray[np.float64]
 REACH_FACTOR = 4.0
 """A pose farther from the base than this many times the arm's reach cannot be meant in metres."""
 JOINT_MARGIN = 1.0
-"""A joint value farther (rad or m) beyond its position limit than this cannot be meant in radians or metres."""
+"""A joint value farther (rad or m) beyond its position limit than this cannot be meant in radians or metres.
+"""
 
 _AXES = ("x", "y", "z")
 
 
 def check_positions(arm: str, chain: Chain, poses: Array) -> None:
-    """Raise RetargetingError (CHUNK_OUT_OF_RANGE) where poses (H, 7) in the base frame lie impossibly far away."""
+    """Raise RetargetingError (CHUNK_OUT_OF_RANGE) where poses (H, 7) in the base frame lie impossibly far
+    away.
+    """
     distance = np.linalg.norm(poses[:, :3], axis=1)
     limit = REACH_FACTOR * chain.reach
     if distance.max() > limit:
@@ -31,7 +36,9 @@ def check_positions(arm: str, chain: Chain, poses: Array) -> None:
 
 
 def check_joints(arm: str, chain: Chain, joints: Array) -> None:
-    """Raise RetargetingError (CHUNK_OUT_OF_RANGE) where joint values (H, n) lie impossibly far beyond their limits."""
+    """Raise RetargetingError (CHUNK_OUT_OF_RANGE) where joint values (H, n) lie impossibly far beyond their
+    limits.
+    """
     excess = np.maximum(joints - chain.upper, chain.lower - joints)
     if excess.max() > JOINT_MARGIN:
         step, joint = np.unravel_index(int(np.argmax(excess)), excess.shape)
@@ -66,7 +73,9 @@ def clamp_to_workspace(arm: ArmProfile, poses: Array, first_step: int) -> tuple[
 def hold_outside_workspace(
     arm: ArmProfile, joints: Array, poses: Array, start: Array, first_step: int
 ) -> tuple[Array, list[Clip]]:
-    """Joint values (H, n) whose end effector, at poses (H, 7), leaves the box hold at the step before (first: start (n,))."""
+    """Joint values (H, n) whose end effector, at poses (H, 7), leaves the box hold at the step before (first:
+    start (n,)).
+    """
     lower, upper = np.array(arm.workspace_lower), np.array(arm.workspace_upper)
     excess = np.maximum(poses[:, :3] - upper, lower - poses[:, :3])
     outside = np.flatnonzero((excess > 0).any(axis=1))

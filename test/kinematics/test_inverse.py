@@ -22,7 +22,8 @@ STEP = 0.1  # rad between two poses that a joint may move in these tests
 
 
 def smooth_joints(chain: Chain, seed: int, count: int = 64, largest_step: float = 0.04) -> np.ndarray:
-    """A joint path (count, n) within the limits, no joint of which moves more than largest_step between two poses."""
+    """A joint path (count, n) within the limits, no joint of which moves more than largest_step between two
+    poses."""
     ways = 0.8 * random_joints(chain, 4, seed) + 0.1 * (
         random_joints(chain, 1, seed + 1) + random_joints(chain, 1, seed + 2)
     )

@@ -71,6 +71,22 @@ class Launch:
             command, env=self.environment, capture_output=True, text=True, timeout=seconds, check=False
         )
 
+    def echo(self, topic: str, *options: str, seconds: float = 120) -> str:
+        """The next message on a topic, as `ros2 topic echo --once` prints it in a second process, once it is published."""
+        deadline = time.monotonic() + seconds
+        while True:
+            left = deadline - time.monotonic()
+            command = ros2("topic", "echo", "--once", "--no-daemon", topic, *options)
+            try:
+                result = self.run(*command, seconds=max(left, 1))
+            except subprocess.TimeoutExpired:
+                pytest.fail(f"nothing came on {topic} within {seconds} s:\n{self.output()[-6000:]}")
+            if result.returncode == 0 and result.stdout.strip():
+                return result.stdout
+            if left < 0 or self.process.poll() is not None:
+                pytest.fail(f"{topic} cannot be read: {result.stderr}\n{self.output()[-6000:]}")
+            time.sleep(0.5)
+
     def end(self) -> list[psutil.Process]:
         """Interrupt it if it still runs; the processes that stayed behind, which are then killed by their ids."""
         if self.process.poll() is None:

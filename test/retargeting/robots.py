@@ -77,7 +77,8 @@ def joint_chunk(joints: Array, names: tuple[str, ...] = ARM.joints, **changes: o
 
 
 class PerfectRobot:
-    """A robot whose joints are where they were sent, in a world whose clock stands still until ``run`` is called."""
+    """A robot whose joints are where they were sent, in a world whose clock stands still until ``run`` is
+    called."""
 
     def __init__(self, follower: Follower) -> None:
         self.follower = follower
