@@ -1,6 +1,4 @@
-"""Compilation of the hot loops: numba where it is installed, plain Python (about a thousand times slower)
-where not.
-"""
+"""Compilation of the hot loops: numba where it is installed, plain Python (far too slow to use) where not."""
 
 import logging
 from collections.abc import Callable
@@ -21,9 +19,7 @@ if not COMPILED:
 
 
 def compiled[**P, R](function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a function on its first call and keep the machine code on disk; without numba, return it as it
-    is.
-    """
+    """Compile a function on its first call and keep the code on disk; without numba, return it as it is."""
     if _njit is None:
         return function
     result: Callable[P, R] = _njit(cache=True, error_model="numpy")(function)

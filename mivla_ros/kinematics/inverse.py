@@ -82,7 +82,8 @@ def _shares(count: int, joints: int) -> Array:
 def _seeds(chain: Chain, count: int) -> Array:
     lower = np.maximum(chain.lower, -np.pi)
     upper = np.minimum(chain.upper, np.pi)
-    return lower + _shares(count, chain.size) * (upper - lower)
+    seeds: Array = lower + _shares(count, chain.size) * (upper - lower)
+    return seeds
 
 
 def solve_pose(

@@ -17,7 +17,12 @@ class PolicyDiagnostics:
     """Publishes once a second while the node is configured."""
 
     def __init__(
-        self, node: LifecycleNode, runner: PolicyRunner, synchroniser: Synchroniser, robot: str, now_ns: Callable[[], int]
+        self,
+        node: LifecycleNode,
+        runner: PolicyRunner,
+        synchroniser: Synchroniser,
+        robot: str,
+        now_ns: Callable[[], int],
     ) -> None:
         self._runner, self._synchroniser, self._now_ns = runner, synchroniser, now_ns
         self._counts: Counter[str] = Counter()
@@ -32,10 +37,15 @@ class PolicyDiagnostics:
         level = DiagnosticStatus.OK
         if status.state is PolicyState.FAILED:
             level = DiagnosticStatus.ERROR
-        elif status.state in (PolicyState.WAITING, PolicyState.STOPPED) and status.reason.reason is not Reason.NONE:
+        elif (
+            status.state in (PolicyState.WAITING, PolicyState.STOPPED)
+            and status.reason.reason is not Reason.NONE
+        ):
             level = DiagnosticStatus.WARN
         words = status.state.name.lower()
-        wrapper.summary(level, f"{words}: {status.reason}" if status.reason.reason is not Reason.NONE else words)
+        wrapper.summary(
+            level, f"{words}: {status.reason}" if status.reason.reason is not Reason.NONE else words
+        )
         wrapper.add("policy", self._runner.policy.spec.name)
         wrapper.add("revision", self._runner.policy.spec.revision)
         wrapper.add("instruction", status.instruction)
@@ -54,7 +64,11 @@ class PolicyDiagnostics:
         counts = Counter(self._synchroniser.counts)
         ages = self._synchroniser.ages(now_ns)
         silent = [name for name, age in ages.items() if not isfinite(age)]
-        invalid = {name: count for name, count in counts.items() if name.endswith(":invalid") and count > self._counts[name]}
+        invalid = {
+            name: count
+            for name, count in counts.items()
+            if name.endswith(":invalid") and count > self._counts[name]
+        }
         if silent:
             wrapper.summary(DiagnosticStatus.WARN, f"nothing yet from {', '.join(silent)}")
         elif invalid:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from cv_bridge import CvBridge, CvBridgeError
-from mivla_msgs.msg import ObjectPoses
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
+from mivla_msgs.msg import ObjectPoses
 from mivla_ros.nodes import qos
 from mivla_ros.nodes.conversions import pose_array, time_ns
 from mivla_ros.observations import Synchroniser
@@ -15,7 +15,9 @@ from mivla_ros.robots.profile import CameraProfile
 
 
 class PolicyInputs:
-    """Feeds a synchroniser. ``on_complete`` is called when every camera (or, without one, the joints) has delivered anew."""
+    """Feeds a synchroniser. ``on_complete`` is called when every camera (or, without one, the joints) has
+    delivered anew.
+    """
 
     def __init__(
         self,
@@ -31,7 +33,9 @@ class PolicyInputs:
         self._on_complete = on_complete
         self._cameras = frozenset(camera.name for camera in cameras)
         self._fresh: set[str] = set()
-        self._subscriptions = [node.create_subscription(JointState, "joint_states", self._on_joints, qos.SENSOR)]
+        self._subscriptions = [
+            node.create_subscription(JointState, "joint_states", self._on_joints, qos.SENSOR)
+        ]
         for camera in cameras:
             topic = f"{camera.name}/image_raw" + ("/compressed" if compressed else "")
             kind = CompressedImage if compressed else Image
@@ -39,7 +43,9 @@ class PolicyInputs:
             self._subscriptions.append(node.create_subscription(kind, topic, callback, qos.SENSOR))
         if synchroniser.needs_objects:
             callback = self._on_objects
-            self._subscriptions.append(node.create_subscription(ObjectPoses, "simulation/objects", callback, qos.STREAM))
+            self._subscriptions.append(
+                node.create_subscription(ObjectPoses, "simulation/objects", callback, qos.STREAM)
+            )
 
     def close(self) -> None:
         """End every subscription."""

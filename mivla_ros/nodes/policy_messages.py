@@ -5,10 +5,10 @@ from math import isfinite
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point
-from mivla_msgs.msg import PolicyStatus, StopReason
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
+from mivla_msgs.msg import PolicyStatus, StopReason
 from mivla_ros.action_chunk import ActionChunk, ArmActions
 from mivla_ros.nodes.conversions import Array, duration_message, point_message, stop_reason_message
 from mivla_ros.policies.runner import PolicyRunner, RunnerStatus
@@ -47,12 +47,18 @@ def stop_from_message(message: StopReason) -> Stop:
     try:
         reason = Reason(message.code)
     except ValueError:
-        return Stop(Reason.OPERATOR_STOP, message.subject, message=f"{message.name} ({message.code}): {message.message}")
+        return Stop(
+            Reason.OPERATOR_STOP,
+            message.subject,
+            message=f"{message.name} ({message.code}): {message.message}",
+        )
     return Stop(reason, message.subject, message.value, message.limit, message.unit)
 
 
 def chunk_markers(chunk: ActionChunk, stamp: Time) -> MarkerArray:
-    """A chunk as seen in its own frame: the way of each end effector with dots for its gripper, finger tips of hands."""
+    """A chunk as seen in its own frame: the way of each end effector with dots for its gripper, finger tips
+    of hands.
+    """
     markers = []
     for arm in chunk.arms:
         if arm.eef is not None:

@@ -8,13 +8,13 @@ import threading
 import uuid
 
 import rclpy
-from mivla_msgs.msg import ActionChunk, ExecutedSteps, PolicyStatus, RetargetingStatus, TaskProgress
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from std_msgs.msg import String
 from visualization_msgs.msg import MarkerArray
 
+from mivla_msgs.msg import ActionChunk, ExecutedSteps, PolicyStatus, RetargetingStatus, TaskProgress
 from mivla_ros.kinematics import KinematicsError, chain_from_urdf, forward_kinematics
 from mivla_ros.nodes import qos
 from mivla_ros.nodes.conversions import chunk_message, time_message, time_ns
@@ -62,7 +62,7 @@ class PolicyNode(LifecycleNode):
         """Whether it configures and activates itself."""
         return bool(self._listener.get_params().autostart)
 
-    # ---- life cycle ---------------------------------------------------------------------------------------------
+    # ---- life cycle ----
 
     def on_configure(self, state: State) -> TransitionCallbackReturn:
         """Load robot and policy, make topics."""
@@ -126,13 +126,23 @@ class PolicyNode(LifecycleNode):
         self._subscriptions_own = [
             self.create_subscription(String, "mivla/instruction", self._on_instruction, qos.STATE),
             self.create_subscription(ExecutedSteps, "mivla/executed", self._on_executed, qos.STREAM),
-            self.create_subscription(RetargetingStatus, "mivla/retargeting_status", self._on_retargeting, qos.STATE),
+            self.create_subscription(
+                RetargetingStatus, "mivla/retargeting_status", self._on_retargeting, qos.STATE
+            ),
             self.create_subscription(TaskProgress, "simulation/task", self._on_task, qos.STREAM),
         ]
         self._server = PolicyTaskServer(
-            self, self._runner, self._now_ns, self._task_limits, self._judgement, self._begin_goal, lambda: self._executed_total
+            self,
+            self._runner,
+            self._now_ns,
+            self._task_limits,
+            self._judgement,
+            self._begin_goal,
+            lambda: self._executed_total,
         )
-        self._diagnostics = PolicyDiagnostics(self, self._runner, self._synchroniser, profile.name, self._now_ns)
+        self._diagnostics = PolicyDiagnostics(
+            self, self._runner, self._synchroniser, profile.name, self._now_ns
+        )
         # the wall clock, so that a simulator that has stopped is still reported on
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._watch_timer = self.create_timer(WATCH_SECONDS, self._watch, clock=self._steady)
@@ -194,7 +204,7 @@ class PolicyNode(LifecycleNode):
         self._runner.policy.close()
         self._runner = None
 
-    # ---- the worker ---------------------------------------------------------------------------------------------
+    # ---- the worker ----
 
     def _work(self) -> None:
         assert self._runner is not None
@@ -208,7 +218,7 @@ class PolicyNode(LifecycleNode):
             if self._marker_publisher.get_subscription_count():
                 self._marker_publisher.publish(chunk_markers(chunk, time_message(chunk.inference_end_ns)))
 
-    # ---- what comes in ------------------------------------------------------------------------------------------
+    # ---- what comes in ----
 
     def _on_instruction(self, message: String) -> None:
         if message.data.strip() == self._said and self._is_busy():
@@ -220,7 +230,10 @@ class PolicyNode(LifecycleNode):
         assert self._runner is not None
         self._executed_total = message.total_executed_steps
         self._runner.report_executed(
-            bytes(message.session.uuid), message.sequence, message.executed_steps, message.total_executed_steps
+            bytes(message.session.uuid),
+            message.sequence,
+            message.executed_steps,
+            message.total_executed_steps,
         )
 
     def _on_retargeting(self, message: RetargetingStatus) -> None:
@@ -241,7 +254,7 @@ class PolicyNode(LifecycleNode):
             self.get_logger().info(f"episode {message.episode} with seed {message.seed}: beginning anew")
         self._begin()
 
-    # ---- what is done -------------------------------------------------------------------------------------------
+    # ---- what is done ----
 
     def _words(self) -> str:
         """What to do: the running goal's words, else those on the topic, the parameter's, the task's."""
@@ -283,7 +296,13 @@ class PolicyNode(LifecycleNode):
         if not self._server.active:
             self._goal_words = ""
         status = self._runner.status()
-        key = (status.state, status.reason.reason, status.reason.subject, status.generation, status.instruction)
+        key = (
+            status.state,
+            status.reason.reason,
+            status.reason.subject,
+            status.generation,
+            status.instruction,
+        )
         now = self._steady.now().nanoseconds / 1e9
         if key == self._published and now - self._published_at < STATUS_SECONDS:
             return

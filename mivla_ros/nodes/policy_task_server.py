@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import nan
 
-from mivla_msgs.action import ExecuteTask
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.lifecycle import LifecycleNode
 from rclpy.task import Future
 
+from mivla_msgs.action import ExecuteTask
 from mivla_ros.nodes.conversions import stop_reason_message
 from mivla_ros.policies.runner import PolicyRunner, PolicyState
 from mivla_ros.policies.task_outcome import Judgement, Outcome, TaskLimits, task_outcome
@@ -30,7 +30,9 @@ class _Running:
 
 
 class PolicyTaskServer:
-    """Serves goals one at a time; a new one replaces the running one. ``tick`` is to be called a few times a second."""
+    """Serves goals one at a time; a new one replaces the running one. ``tick`` is to be called a few times a
+    second.
+    """
 
     def __init__(
         self,
@@ -42,8 +44,9 @@ class PolicyTaskServer:
         begin: Callable[[str], None],
         executed: Callable[[], int],
     ) -> None:
-        """limits: those of a goal that names no timeout. judgement: what is known of the task now. begin: resets the policy to
-        an instruction and starts it. executed: steps executed since the node started."""
+        """limits: those of a goal that names no timeout. judgement: what is known of the task now. begin:
+        resets the policy to an instruction and starts it. executed: steps executed since the node started.
+        """
         self._node, self._runner, self._now_ns = node, runner, now_ns
         self._limits, self._judgement, self._begin, self._executed = limits, judgement, begin, executed
         self._running: _Running | None = None
@@ -107,7 +110,9 @@ class PolicyTaskServer:
             self._node.get_logger().warning("goal refused: its instruction is empty")
             return GoalResponse.REJECT
         if not goal.timeout >= 0:
-            self._node.get_logger().warning(f"goal refused: its timeout is {goal.timeout}, must be 0 s or more")
+            self._node.get_logger().warning(
+                f"goal refused: its timeout is {goal.timeout}, must be 0 s or more"
+            )
             return GoalResponse.REJECT
         return GoalResponse.ACCEPT
 
@@ -115,7 +120,9 @@ class PolicyTaskServer:
         goal, now_ns = handle.request, self._now_ns()
         self.end(Outcome.CANCELLED, Stop(Reason.TASK_CANCELLED, "task", message="replaced by a newer goal"))
         if goal.record:
-            self._node.get_logger().warning("this goal asks for a recording; no recorder is connected, nothing is recorded")
+            self._node.get_logger().warning(
+                "this goal asks for a recording; no recorder is connected, nothing is recorded"
+            )
         usual = self._limits()
         self._begin(goal.instruction)
         status = self._runner.status()
@@ -132,7 +139,9 @@ class PolicyTaskServer:
         judgement = self._judgement()
         result = ExecuteTask.Result(
             outcome=int(outcome),
-            reason=stop_reason_message(RUNNING if outcome in (Outcome.SUCCEEDED, Outcome.FINISHED) else reason),
+            reason=stop_reason_message(
+                RUNNING if outcome in (Outcome.SUCCEEDED, Outcome.FINISHED) else reason
+            ),
             completion=nan if judgement is None else judgement.completion,
             seconds=(self._now_ns() - running.started_ns) / 1e9,
         )

@@ -17,7 +17,7 @@ class TaskWatchNode(Node):
 
     def __init__(self) -> None:
         super().__init__("task_watch")
-        self._parameters = task_watch_node_parameters.ParamListener(self).get_params()
+        self._settings = task_watch_node_parameters.ParamListener(self).get_params()
         self._started = time.monotonic()
         self._progress: TaskProgress | None = None
         self.status: int | None = None
@@ -25,7 +25,7 @@ class TaskWatchNode(Node):
 
     def _on_progress(self, progress: TaskProgress) -> None:
         self._progress = progress
-        if self.status is not None or not self._parameters.exit_on_success:
+        if self.status is not None or not self._settings.exit_on_success:
             return
         if progress.success:
             self.get_logger().info(f"task {progress.task!r} done after {progress.seconds:.1f} s")
@@ -36,7 +36,7 @@ class TaskWatchNode(Node):
 
     def check_time(self) -> None:
         """Set the status to 1 once the wall time is up."""
-        limit = self._parameters.timeout
+        limit = self._settings.timeout
         if self.status is None and limit and time.monotonic() - self._started > limit:
             done = f"{self._progress.completion:.0%} of the sub-tasks are done" if self._progress else "no progress was heard of"
             self.get_logger().error(f"timeout after {limit:g} s: {done}")

@@ -17,8 +17,8 @@ def image_hash(rgb: NDArray[np.uint8]) -> int:
 class FrozenCamera:
     """Remembers since when a camera shows the same bytes, and where the joints were then.
 
-    A simulated camera shows the same bytes while nothing moves, so bytes alone prove nothing: a camera is frozen when its
-    picture stays the same while the arms move.
+    A simulated camera shows the same bytes while nothing moves, so bytes alone prove nothing: a camera is
+    frozen when its picture stays the same while the arms move.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,9 @@ class FrozenCamera:
         self._newest_ns = stamp_ns
 
     def frozen_seconds(self, joints: NDArray[np.float64], motion: float) -> float:
-        """Seconds the picture has stayed the same if some joint has moved by more than ``motion`` (rad) since; else 0."""
+        """Seconds the picture has stayed the same if some joint has moved by more than ``motion`` (rad)
+        since; else 0.
+        """
         if self._joints is None or np.max(np.abs(joints - self._joints), initial=0.0) <= motion:
             return 0.0
         return (self._newest_ns - self._since_ns) / 1e9

@@ -6,10 +6,14 @@ from mivla_ros.observation import CameraImage
 from mivla_ros.observations.samples import Samples
 
 
-def newest_set(streams: Mapping[str, Samples[CameraImage]], max_skew_ns: int) -> dict[str, CameraImage] | None:
-    """One image a camera, all stamps within ``max_skew_ns`` of each other, the newest such set; None where there is none.
+def newest_set(
+    streams: Mapping[str, Samples[CameraImage]], max_skew_ns: int
+) -> dict[str, CameraImage] | None:
+    """One image a camera, all stamps within ``max_skew_ns`` of each other, the newest such set; None where
+    there is none.
 
-    Tries each stamp, newest first, as the set's newest; every camera then gives its newest image at or before it.
+    Tries each stamp, newest first, as the set's newest; every camera then gives its newest image at or before
+    it.
     """
     stamps = sorted({stamp for samples in streams.values() for stamp in samples.stamps}, reverse=True)
     for newest in stamps:
@@ -25,7 +29,9 @@ def newest_set(streams: Mapping[str, Samples[CameraImage]], max_skew_ns: int) ->
 
 
 def smallest_skew(streams: Mapping[str, Samples[CameraImage]]) -> tuple[int, str, str]:
-    """Smallest spread (ns) any set of one image a camera could have, and the cameras with its newest and oldest image."""
+    """Smallest spread (ns) any set of one image a camera could have, and the cameras with its newest and
+    oldest image.
+    """
     best: tuple[int, str, str] | None = None
     for first, samples in streams.items():
         for newest in samples.stamps:

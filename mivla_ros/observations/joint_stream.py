@@ -13,7 +13,9 @@ MAX_SAMPLES = 4096  # bounds memory whatever rate a driver invents
 
 
 class JointStream:
-    """Positions of named joints by stamp. Each joint is kept by itself: arms and grippers may come in separate messages."""
+    """Positions of named joints by stamp. Each joint is kept by itself: arms and grippers may come in
+    separate messages.
+    """
 
     def __init__(self, topic: str, joints: Sequence[str], history_ns: int) -> None:
         self.topic = topic
@@ -23,11 +25,18 @@ class JointStream:
     def add(self, stamp_ns: int, names: Sequence[str], positions: Sequence[float]) -> None:
         """Keep one message; joints that are not asked for are ignored.
 
-        Raises StreamError (STREAM_INVALID) where names and positions differ in number or a position is not finite.
+        Raises StreamError (STREAM_INVALID) where names and positions differ in number or a position is not
+        finite.
         """
         if len(names) != len(positions):
             raise StreamError(
-                Stop(Reason.STREAM_INVALID, self.topic, len(positions), len(names), message="positions given, names given")
+                Stop(
+                    Reason.STREAM_INVALID,
+                    self.topic,
+                    len(positions),
+                    len(names),
+                    message="positions given, names given",
+                )
             )
         for name, position in zip(names, positions, strict=True):
             if name not in self._samples:
@@ -39,21 +48,29 @@ class JointStream:
             self._samples[name].add(stamp_ns, float(position))
 
     def newest_ns(self) -> int:
-        """Stamp up to which every joint is known. Raises StreamError (STREAM_MISSING) naming the joints never heard of."""
+        """Stamp up to which every joint is known. Raises StreamError (STREAM_MISSING) naming the joints never
+        heard of.
+        """
         missing = [name for name, samples in self._samples.items() if not samples]
         if len(missing) == len(self.joints) and missing:
             raise StreamError(Stop(Reason.STREAM_MISSING, self.topic, message="no joint states yet"))
         if missing:
             raise StreamError(
-                Stop(Reason.STREAM_MISSING, f"{self.topic}: {', '.join(missing)}", message="no message names these joints")
+                Stop(
+                    Reason.STREAM_MISSING,
+                    f"{self.topic}: {', '.join(missing)}",
+                    message="no message names these joints",
+                )
             )
         return min(samples.newest_ns for samples in self._samples.values())
 
     def at(self, stamp_ns: int, max_gap_ns: int) -> tuple[NDArray[np.float64], int]:
-        """Positions (len(joints),) at a stamp, and the stamp they really are of (the stamp itself where interpolated).
+        """Positions (len(joints),) at a stamp, and the stamp they really are of (the stamp itself where
+        interpolated).
 
-        Linear between the two neighbours of a joint when these are at most ``max_gap_ns`` apart; where nothing newer is known,
-        the newest sample when it is at most ``max_gap_ns`` old. Raises StreamError (STREAM_MISSING or STREAM_SKEW).
+        Linear between the two neighbours of a joint when these are at most ``max_gap_ns`` apart; where
+        nothing newer is known, the newest sample when it is at most ``max_gap_ns`` old. Raises StreamError
+        (STREAM_MISSING or STREAM_SKEW).
         """
         self.newest_ns()
         values, oldest_ns = np.empty(len(self.joints)), stamp_ns
@@ -77,13 +94,20 @@ class JointStream:
         samples = self._samples[name]
         index = samples.before(stamp_ns)
         if index is None:
-            raise self._skew(name, samples.stamps[0] - stamp_ns, max_gap_ns, "the oldest kept sample is newer by that")
+            raise self._skew(
+                name, samples.stamps[0] - stamp_ns, max_gap_ns, "the oldest kept sample is newer by that"
+            )
         before_ns, before = samples.stamps[index], samples.values[index]
         if before_ns == stamp_ns:
             return before, stamp_ns
         if index + 1 == len(samples):
             if stamp_ns - before_ns > max_gap_ns:
-                raise self._skew(name, stamp_ns - before_ns, max_gap_ns, "the newest sample is older than the image by that")
+                raise self._skew(
+                    name,
+                    stamp_ns - before_ns,
+                    max_gap_ns,
+                    "the newest sample is older than the image by that",
+                )
             return before, before_ns
         after_ns, after = samples.stamps[index + 1], samples.values[index + 1]
         if after_ns - before_ns > max_gap_ns:

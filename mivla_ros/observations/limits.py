@@ -8,11 +8,12 @@ from math import isfinite
 class StreamLimits:
     """Limits of the streams, in seconds unless stated.
 
-    image_age, joint_age, object_age: oldest allowed against now. image_skew: largest spread of the images of one observation.
-    joint_gap: largest gap between two joint samples to interpolate across, and the longest the newest one is held.
-    object_gap: farthest an object's pose may lie from the observation's stamp. future: how far a stamp may lie ahead of now.
-    frozen: how long a camera may show the same bytes while the arms move by more than ``frozen_motion`` (rad); 0: unchecked.
-    image_count: images kept a camera. history: seconds of joint and object samples kept.
+    image_age, joint_age, object_age: oldest allowed against now. image_skew: largest spread of the images of
+    one observation. joint_gap: largest gap between two joint samples to interpolate across, and the longest
+    the newest one is held. object_gap: farthest an object's pose may lie from the observation's stamp.
+    future: how far a stamp may lie ahead of now. frozen: how long a camera may show the same bytes while the
+    arms move by more than ``frozen_motion`` (rad); 0: unchecked. image_count: images kept a camera. history:
+    seconds of joint and object samples kept.
     """
 
     image_age: float = 0.5
@@ -31,7 +32,11 @@ class StreamLimits:
         """Refuse limits that could never be met. Raises ValueError naming the limit."""
         for f in fields(self):
             value = getattr(self, f.name)
-            if not isfinite(value) or value < 0 or (value == 0 and f.name not in ("frozen", "image_skew", "frozen_motion")):
+            if (
+                not isfinite(value)
+                or value < 0
+                or (value == 0 and f.name not in ("frozen", "image_skew", "frozen_motion"))
+            ):
                 raise ValueError(f"stream limit {f.name} is {value}, must be finite and above 0")
         if self.history < self.image_age + self.joint_gap:
             raise ValueError(

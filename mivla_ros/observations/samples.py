@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 
 class Samples[T]:
-    """Samples by stamp (ns). Late arrivals are put in their place; a stamp seen before is ignored (the first one stays)."""
+    """Samples by stamp (ns). Late arrivals are put in their place; a stamp seen before is ignored (the first
+    one stays).
+    """
 
     def __init__(self, count: int, history_ns: int | None = None) -> None:
         self.count = count

@@ -18,19 +18,23 @@ from mivla_ros.robots.profile import ArmProfile, CameraProfile
 from mivla_ros.stop_reasons import Reason, Stop
 
 EefPose = Callable[[str, NDArray[np.float64]], NDArray[np.float64]]
-"""Forward kinematics: arm name and joints (rad) to the pose (7,) xyz + wxyz of its end effector in its base frame."""
+"""Forward kinematics: arm name and joints (rad) to the pose (7,) xyz + wxyz of its end effector in its base
+frame.
+"""
 
 JOINTS, OBJECTS = "joint_states", "simulation/objects"
 
 
 class Synchroniser:
-    """Buffers every stream by header stamp and picks one moment of them. Adding and observing may be in different threads.
+    """Buffers every stream by header stamp and picks one moment of them. Adding and observing may be in
+    different threads.
 
     Rule a stream, against the observation's stamp (its newest image's; without cameras the newest joints'):
-    images: the newest set, one a camera, whose stamps lie within ``image_skew``, none older than ``image_age``.
-    joints: linear between the neighbours of the stamp, see JointStream.at; newest no older than ``joint_age``.
-    objects: the sample nearest to the stamp, at most ``object_gap`` from it, newest no older than ``object_age``.
-    A stamp ahead of now by more than ``future`` makes its stream invalid: it would look fresh for ever.
+    images: the newest set, one a camera, whose stamps lie within ``image_skew``, none older than
+    ``image_age``. joints: linear between the neighbours of the stamp, see JointStream.at; newest no older
+    than ``joint_age``. objects: the sample nearest to the stamp, at most ``object_gap`` from it, newest no
+    older than ``object_age``. A stamp ahead of now by more than ``future`` makes its stream invalid: it would
+    look fresh for ever.
     """
 
     def __init__(
@@ -54,8 +58,12 @@ class Synchroniser:
         history_ns = round(self.limits.history * 1e9)
         names = [n for arm in arms for n in (*arm.joints, *((arm.gripper.joint,) if arm.gripper else ()))]
         self._joints = JointStream(JOINTS, names, history_ns)
-        self._moving = np.array([name in arm.joints for arm in arms for name in self._names_of(arm)], dtype=bool)
-        self._images: dict[str, Samples[CameraImage]] = {name: Samples(self.limits.image_count) for name in self.cameras}
+        self._moving = np.array(
+            [name in arm.joints for arm in arms for name in self._names_of(arm)], dtype=bool
+        )
+        self._images: dict[str, Samples[CameraImage]] = {
+            name: Samples(self.limits.image_count) for name in self.cameras
+        }
         self._frozen = {name: FrozenCamera() for name in self.cameras}
         self._objects: Samples[tuple[str, Mapping[str, NDArray[np.float64]]]] = Samples(512, history_ns)
         self._faults: dict[str, Stop] = {}
@@ -65,7 +73,9 @@ class Synchroniser:
         with self._lock:
             self.counts[camera] += 1
             if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
-                message = f"image has shape {rgb.shape} and type {rgb.dtype}, must be (height, width, 3) uint8"
+                message = (
+                    f"image has shape {rgb.shape} and type {rgb.dtype}, must be (height, width, 3) uint8"
+                )
                 self._fault(camera, Stop(Reason.STREAM_INVALID, camera, message=message))
                 return
             if stamp_ns < self._earliest_ns:
@@ -79,7 +89,9 @@ class Synchroniser:
             self._faults.pop(camera, None)
 
     def add_joints(self, stamp_ns: int, names: Sequence[str], positions: Sequence[float]) -> None:
-        """Keep one joint state message (rad, m); it may name some of the joints only, and joints nobody asked for."""
+        """Keep one joint state message (rad, m); it may name some of the joints only, and joints nobody asked
+        for.
+        """
         with self._lock:
             self.counts[JOINTS] += 1
             if stamp_ns < self._earliest_ns:
@@ -99,14 +111,18 @@ class Synchroniser:
                 return
             for name, pose in poses.items():
                 if pose.shape != (7,) or not np.isfinite(pose).all():
-                    self._fault(OBJECTS, Stop(Reason.STREAM_INVALID, f"{OBJECTS}: {name}", message=f"pose is {pose}"))
+                    self._fault(
+                        OBJECTS, Stop(Reason.STREAM_INVALID, f"{OBJECTS}: {name}", message=f"pose is {pose}")
+                    )
                     return
             if not self._objects.add(stamp_ns, (frame_id, dict(poses))):
                 self.counts[f"{OBJECTS}:duplicate"] += 1
             self._faults.pop(OBJECTS, None)
 
     def add_fault(self, stream: str, message: str) -> None:
-        """Say that a message of a stream could not be read (wrong encoding, say); stands until a good one comes."""
+        """Say that a message of a stream could not be read (wrong encoding, say); stands until a good one
+        comes.
+        """
         with self._lock:
             self.counts[stream] += 1
             self._fault(stream, Stop(Reason.STREAM_INVALID, stream, message=message))
@@ -156,7 +172,9 @@ class Synchroniser:
         world_frame, objects, objects_ns = self._pick_objects(stamp_ns)
         return Observation(
             stamp_ns=stamp_ns,
-            oldest_ns=min([image.stamp_ns for image in images.values()] + [joints_used_ns, objects_ns, stamp_ns]),
+            oldest_ns=min(
+                [image.stamp_ns for image in images.values()] + [joints_used_ns, objects_ns, stamp_ns]
+            ),
             images=images,
             arms=self._arm_states(joints),
             instruction=instruction,
@@ -172,7 +190,9 @@ class Synchroniser:
 
     def _check_age(self, stream: str, newest_ns: int | None, now_ns: int, limit: float) -> None:
         if newest_ns is None:
-            raise StreamError(self._faults.get(stream, Stop(Reason.STREAM_MISSING, stream, message="nothing received yet")))
+            raise StreamError(
+                self._faults.get(stream, Stop(Reason.STREAM_MISSING, stream, message="nothing received yet"))
+            )
         age = (now_ns - newest_ns) / 1e9
         if age > limit:
             raise StreamError(self._faults.get(stream, Stop(Reason.STREAM_STALE, stream, age, limit, "s")))
@@ -188,7 +208,14 @@ class Synchroniser:
         if chosen is None:
             skew_ns, first, second = smallest_skew(self._images)
             raise StreamError(
-                Stop(Reason.STREAM_SKEW, f"{first}, {second}", skew_ns / 1e9, self.limits.image_skew, "s", "no images together")
+                Stop(
+                    Reason.STREAM_SKEW,
+                    f"{first}, {second}",
+                    skew_ns / 1e9,
+                    self.limits.image_skew,
+                    "s",
+                    "no images together",
+                )
             )
         oldest = min(chosen, key=lambda name: chosen[name].stamp_ns)
         age_ns = now_ns - chosen[oldest].stamp_ns
@@ -213,7 +240,9 @@ class Synchroniser:
         used_ns = self._objects.stamps[nearest]
         gap = abs(used_ns - stamp_ns) / 1e9
         if gap > self.limits.object_gap:
-            raise StreamError(Stop(Reason.STREAM_SKEW, OBJECTS, gap, self.limits.object_gap, "s", "from the newest image"))
+            raise StreamError(
+                Stop(Reason.STREAM_SKEW, OBJECTS, gap, self.limits.object_gap, "s", "from the newest image")
+            )
         frame, poses = self._objects.values[nearest]
         return frame, poses, used_ns
 

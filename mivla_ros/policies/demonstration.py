@@ -1,12 +1,14 @@
-"""Plays a recorded motion of an end effector or of hands from a file, through the same protocol as every other policy.
+"""Plays a recorded motion of an end effector or of hands from a file, through the same protocol as every
+other policy.
 
-An end effector's motion is by default taken relative to where the robot starts, in the form of MiVLA's Eq. 2 (a hand's motion
-becomes the robot's by its change, not by its place)::
+An end effector's motion is by default taken relative to where the robot starts, in the form of MiVLA's Eq. 2
+(a hand's motion becomes the robot's by its change, not by its place)::
 
     position(t) = robot(0) + scale * R (recorded(t) - recorded(0))
     rotation(t) = R recorded(t) recorded(0)^-1 R^-1 robot(0)
 
-Hands are given out as hands (``Space.HAND``); turning them into the robot's motion is the work of retargeting.
+Hands are given out as hands (``Space.HAND``); turning them into the robot's motion is the work of
+retargeting.
 """
 
 import hashlib
@@ -35,12 +37,14 @@ INTERPOLATIONS = ("linear", "cubic")
 class DemonstrationOptions:
     """Options of the player.
 
-    path: the file. arm: which arm plays an end effector's motion; the first one where empty. frame: frame of a hand motion where
-    the file names none. relative: play the change from where the robot starts; else go to the recorded poses as they are.
-    speed: times as fast as recorded. position_scale: times as far; only with relative. yaw: rad, turns the recorded motion
-    about z before it is added (R above); only with relative. full_width: gripper width (m) that counts as fully open; that of
-    the parallel gripper of the teleoperation recordings by default. start_hold: s to rest before it begins. approach_speed: m/s and rad/s of the way to the first pose where
-    not relative. interpolation: of positions, linear or cubic; rotations go the shortest way on SO(3).
+    path: the file. arm: which arm plays an end effector's motion; the first one where empty. frame: frame of
+    a hand motion where the file names none. relative: play the change from where the robot starts; else go to
+    the recorded poses as they are. speed: times as fast as recorded. position_scale: times as far; only with
+    relative. yaw: rad, turns the recorded motion about z before it is added (R above); only with relative.
+    full_width: gripper width (m) that counts as fully open; that of the parallel gripper of the teleoperation
+    recordings by default. start_hold: s to rest before it begins. approach_speed: m/s and rad/s of the way to
+    the first pose where not relative. interpolation: of positions, linear or cubic; rotations go the shortest
+    way on SO(3).
     """
 
     path: str = ""
@@ -60,7 +64,9 @@ class DemonstrationOptions:
 
 
 class DemonstrationPolicy:
-    """A recording as a policy. It begins at the first inference after a reset and is finished when the recording is."""
+    """A recording as a policy. It begins at the first inference after a reset and is finished when the
+    recording is.
+    """
 
     def __init__(self, arms: Sequence[ArmProfile], options: DemonstrationOptions) -> None:
         """Reads and checks the file. Raises PolicyError for a file or an option that cannot be used."""
@@ -68,7 +74,9 @@ class DemonstrationPolicy:
         _check(options)
         self.motion = load_motion(options.path)
         if isinstance(self.motion, EefMotion):
-            self._player: _EefPlayer | _HandPlayer = _EefPlayer(self.motion, _arm_named(arms, options.arm), options)
+            self._player: _EefPlayer | _HandPlayer = _EefPlayer(
+                self.motion, _arm_named(arms, options.arm), options
+            )
         else:
             self._player = _HandPlayer(self.motion, arms, options)
         self.spec = PolicySpec(
@@ -87,7 +95,9 @@ class DemonstrationPolicy:
         self._started_ns: int | None = None
 
     def infer(self, observation: Observation, progress: Progress) -> Actions:
-        """The steps of the recording that are due now. Raises PolicyError where the observation lacks the arm."""
+        """The steps of the recording that are due now. Raises PolicyError where the observation lacks the
+        arm.
+        """
         if self._started_ns is None:
             self._player.start(observation)
             self._started_ns = observation.stamp_ns
@@ -95,7 +105,9 @@ class DemonstrationPolicy:
         steps = elapsed + self.options.step_seconds * np.arange(self.options.horizon)
         arms = self._player.sample(steps)
         finished = elapsed > self._player.seconds
-        return Actions(arms, first_step_seconds=0.0, step_seconds=self.options.step_seconds, finished=finished)
+        return Actions(
+            arms, first_step_seconds=0.0, step_seconds=self.options.step_seconds, finished=finished
+        )
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -122,7 +134,11 @@ class _EefPlayer:
     def start(self, observation: Observation) -> None:
         """Begin at where the arm is now."""
         if self.arm.name not in observation.arms:
-            raise PolicyError(POLICY, f"the observation has no arm {self.arm.name!r}, only {list(observation.arms)}", self.arm.name)
+            raise PolicyError(
+                POLICY,
+                f"the observation has no arm {self.arm.name!r}, only {list(observation.arms)}",
+                self.arm.name,
+            )
         eef = observation.arms[self.arm.name].eef
         self._from = (eef[:3].copy(), Rotation.from_quat(eef[3:], scalar_first=True))
         if not self.options.relative:
@@ -144,12 +160,16 @@ class _EefPlayer:
             share = np.clip(seconds / self._lead, 0.0, 1.0)
             smooth = share**3 * (10 - 15 * share + 6 * share**2)
             on_way = (share < 1.0)[:, None]
-            positions = np.where(on_way, origin + smooth[:, None] * (self.motion.poses[0, :3] - origin), positions)
+            positions = np.where(
+                on_way, origin + smooth[:, None] * (self.motion.poses[0, :3] - origin), positions
+            )
             quaternions = np.where(on_way, self._way(smooth).as_quat(), rotations.as_quat())
             rotations = Rotation.from_quat(quaternions)
         gripper = None
         if self._widths is not None:
-            gripper = np.clip(np.interp(played, self.motion.time, self._widths) / self.options.full_width, 0.0, 1.0)
+            gripper = np.clip(
+                np.interp(played, self.motion.time, self._widths) / self.options.full_width, 0.0, 1.0
+            )
         quaternion = action_space.canonical_quaternion(rotations.as_quat(scalar_first=True))
         return (
             ArmActions(
@@ -170,15 +190,21 @@ class _HandPlayer:
         self.motion, self.options = motion, options
         self.frame_id = options.frame or motion.frame
         if not self.frame_id:
-            raise PolicyError(POLICY, f"{options.path}: frame: is missing, and option frame is empty", "frame")
+            raise PolicyError(
+                POLICY, f"{options.path}: frame: is missing, and option frame is empty", "frame"
+            )
         self._arms = [arm for arm in arms if arm.side in motion.hands and options.arm in ("", arm.name)]
         if not self._arms:
             sides = {arm.name: arm.side for arm in arms}
-            raise PolicyError(POLICY, f"{options.path}: hand: holds {list(motion.hands)}, the arms are {sides}", "hand")
+            raise PolicyError(
+                POLICY, f"{options.path}: hand: holds {list(motion.hands)}, the arms are {sides}", "hand"
+            )
         self._positions, self._wrists = {}, {}
         for side, hand in motion.hands.items():
             columns = [hand[:, action_space.WRIST_POSITION], hand[:, action_space.FINGER_TIPS]]
-            self._positions[side] = _interpolator(motion.time, np.concatenate(columns, axis=1), options.interpolation)
+            self._positions[side] = _interpolator(
+                motion.time, np.concatenate(columns, axis=1), options.interpolation
+            )
             matrices = action_space.matrix_from_rotation_6d(hand[:, action_space.WRIST_ROTATION])
             self._wrists[side] = Slerp(motion.time, Rotation.from_matrix(matrices))
         self._knuckles = {
@@ -200,7 +226,10 @@ class _HandPlayer:
     def sample(self, seconds: Array) -> tuple[ArmActions, ...]:
         """Actions at times (n,) s since the end of the start's hold."""
         played = np.clip(seconds * self.options.speed, 0.0, self.motion.time[-1])
-        return tuple(ArmActions(name=arm.name, space=Space.HAND, hand=self._hand(arm.side, played)) for arm in self._arms)
+        return tuple(
+            ArmActions(name=arm.name, space=Space.HAND, hand=self._hand(arm.side, played))
+            for arm in self._arms
+        )
 
     def _hand(self, side: str, played: Array) -> HandActions:
         points = self._positions[side](played)
@@ -218,7 +247,9 @@ class _HandPlayer:
 
 def _poses(positions: Array, rotations: Rotation) -> Array:
     """(n, 7) from positions (n, 3) and n rotations."""
-    return np.concatenate([positions, action_space.canonical_quaternion(rotations.as_quat(scalar_first=True))], axis=1)
+    return np.concatenate(
+        [positions, action_space.canonical_quaternion(rotations.as_quat(scalar_first=True))], axis=1
+    )
 
 
 class _Linear:
@@ -239,18 +270,34 @@ def _arm_named(arms: Sequence[ArmProfile], name: str) -> ArmProfile:
     for arm in arms:
         if name in ("", arm.name):
             return arm
-    raise PolicyError(POLICY, f"option arm is {name!r}, the robot has {', '.join(arm.name for arm in arms)}", "arm")
+    raise PolicyError(
+        POLICY, f"option arm is {name!r}, the robot has {', '.join(arm.name for arm in arms)}", "arm"
+    )
 
 
 def _check(options: DemonstrationOptions) -> None:
     """Raises PolicyError for options out of range."""
     if not options.path:
         raise PolicyError(POLICY, "option path is empty, it must name a motion file (.npz)", "path")
-    for name in ("speed", "position_scale", "approach_speed", "full_width", "step_seconds", "period_seconds", "horizon"):
+    for name in (
+        "speed",
+        "position_scale",
+        "approach_speed",
+        "full_width",
+        "step_seconds",
+        "period_seconds",
+        "horizon",
+    ):
         value = getattr(options, name)
         if not 0 < value < np.inf:
             raise PolicyError(POLICY, f"option {name} is {value:g}, must be above 0", name)
     if not 0 <= options.start_hold < np.inf:
-        raise PolicyError(POLICY, f"option start_hold is {options.start_hold:g}, must be 0 or more", "start_hold")
+        raise PolicyError(
+            POLICY, f"option start_hold is {options.start_hold:g}, must be 0 or more", "start_hold"
+        )
     if options.interpolation not in INTERPOLATIONS:
-        raise PolicyError(POLICY, f"option interpolation is {options.interpolation!r}, must be one of {INTERPOLATIONS}", "interpolation")
+        raise PolicyError(
+            POLICY,
+            f"option interpolation is {options.interpolation!r}, must be one of {INTERPOLATIONS}",
+            "interpolation",
+        )

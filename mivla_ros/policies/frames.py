@@ -22,10 +22,14 @@ def fixed_transform(urdf: str, base: str, world: str) -> NDArray[np.float64]:
     rotation, translation, link = Rotation.identity(), np.zeros(3), base
     while link != world:
         if link not in parents:
-            raise PolicyError("scripted", f"link {base!r} does not hang below {world!r} in the robot's description", base)
+            raise PolicyError(
+                "scripted", f"link {base!r} does not hang below {world!r} in the robot's description", base
+            )
         link, joint = parents[link]
         if joint.attrib.get("type") != "fixed":
-            raise PolicyError("scripted", f"joint {joint.attrib.get('name')!r} between {world!r} and {base!r} moves", base)
+            raise PolicyError(
+                "scripted", f"joint {joint.attrib.get('name')!r} between {world!r} and {base!r} moves", base
+            )
         origin = joint.find("origin")
         attributes = {} if origin is None else origin.attrib
         xyz = np.array([float(v) for v in attributes.get("xyz", "0 0 0").split()])

@@ -1,4 +1,5 @@
-"""A policy, retargeting and the simulation in one loop without ROS: for tests, and to see how well a policy does.
+"""A policy, retargeting and the simulation in one loop without ROS: for tests, and to see how well a policy
+does.
 
 ``python -m mivla_ros.policies.headless --policy scripted --seeds 0-49``
 """
@@ -31,7 +32,9 @@ PERIODS = 2  # control periods of the simulation between two looks, 10 ms
 
 @dataclass(frozen=True)
 class Episode:
-    """How an episode went. seconds: simulated, until success, else whole. offset: bottle from pad, m, for bottle_on_pad."""
+    """How an episode went. seconds: simulated, until success, else whole. offset: bottle from pad, m, for
+    bottle_on_pad.
+    """
 
     seed: int
     success: bool
@@ -55,8 +58,16 @@ class Episode:
 class HeadlessRun:
     """One robot, one policy, any number of episodes; compiles the scene once."""
 
-    def __init__(self, policy: str, options: Mapping[str, object] | None = None, robot: str = "piper", latency: float = 0.05) -> None:
-        """latency: simulated s from the observation to the chunk's arrival. Raises PolicyError and what the parts raise."""
+    def __init__(
+        self,
+        policy: str,
+        options: Mapping[str, object] | None = None,
+        robot: str = "piper",
+        latency: float = 0.05,
+    ) -> None:
+        """latency: simulated s from the observation to the chunk's arrival. Raises PolicyError and what the
+        parts raise.
+        """
         self.profile: RobotProfile = load_profile(robot)
         urdf = robot_description(self.profile)
         self.policy = make_policy(policy, PolicyContext(self.profile, urdf), options)
@@ -76,9 +87,16 @@ class HeadlessRun:
         """Run one episode until the policy has finished or failed, or for ``limit`` simulated seconds."""
         simulation = self.simulation
         simulation.reset(seed)
-        synchroniser = Synchroniser(self.profile.arms, (), self._eef_pose, needs_objects=self.policy.spec.needs_objects)
+        synchroniser = Synchroniser(
+            self.profile.arms, (), self._eef_pose, needs_objects=self.policy.spec.needs_objects
+        )
         runner = PolicyRunner(
-            self.policy, self.profile, synchroniser, lambda: simulation.time_ns, bytes(16), self._entry.needs_instruction
+            self.policy,
+            self.profile,
+            synchroniser,
+            lambda: simulation.time_ns,
+            bytes(16),
+            self._entry.needs_instruction,
         )
         self.runner = runner
         follower = Follower(self._retargeter)
@@ -93,7 +111,9 @@ class HeadlessRun:
             joints = simulation.joint_states()
             synchroniser.add_joints(joints.time_ns, joints.names, joints.positions.tolist())
             synchroniser.add_objects(now_ns, simulation.object_poses(), self.profile.world_frame)
-            follower.on_joint_states(joints.time_ns, joints.names, joints.positions.tolist(), joints.velocities.tolist())
+            follower.on_joint_states(
+                joints.time_ns, joints.names, joints.positions.tolist(), joints.velocities.tolist()
+            )
             self._send(follower.tick(now_ns))
             if under_way and now_ns >= under_way[0].inference_end_ns + self._latency_ns:
                 self._send(follower.on_chunk(under_way.pop(0), now_ns, self._base_from_frame))
@@ -137,13 +157,19 @@ class HeadlessRun:
         for command in commands:
             trajectory = command.trajectory
             if trajectory is None:
-                self.simulation.command(command.controller, joint_trajectory(command.joint_names, [], np.empty((0, 1))))
+                self.simulation.command(
+                    command.controller, joint_trajectory(command.joint_names, [], np.empty((0, 1)))
+                )
                 continue
             seconds = np.arange(len(trajectory.positions)) * trajectory.period_ns * 1e-9
             self.simulation.command(
                 command.controller,
                 joint_trajectory(
-                    trajectory.joint_names, seconds, trajectory.positions, trajectory.velocities, trajectory.start_ns
+                    trajectory.joint_names,
+                    seconds,
+                    trajectory.positions,
+                    trajectory.velocities,
+                    trajectory.start_ns,
                 ),
             )
 
@@ -152,15 +178,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns 0 where every episode succeeded."""
     parser = argparse.ArgumentParser(description="Run a policy in the simulation without ROS.")
     parser.add_argument("--policy", default="scripted", help="name of the policy")
-    parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="option of the policy; may be repeated")
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="option of the policy; may be repeated",
+    )
     parser.add_argument("--robot", default="piper", help="robot profile")
-    parser.add_argument("--seeds", default="0-9", metavar="FIRST-LAST", help="seeds of the scenes, such as 0-49")
-    parser.add_argument("--latency", type=float, default=0.05, help="simulated s from an observation to its chunk's arrival")
+    parser.add_argument(
+        "--seeds", default="0-9", metavar="FIRST-LAST", help="seeds of the scenes, such as 0-49"
+    )
+    parser.add_argument(
+        "--latency", type=float, default=0.05, help="simulated s from an observation to its chunk's arrival"
+    )
     parser.add_argument("--limit", type=float, default=60.0, help="simulated s an episode has at most")
     chosen = parser.parse_args(arguments)
     first, _, last = chosen.seeds.partition("-")
     try:
-        run = HeadlessRun(chosen.policy, split_options(chosen.policy, chosen.option), chosen.robot, chosen.latency)
+        run = HeadlessRun(
+            chosen.policy, split_options(chosen.policy, chosen.option), chosen.robot, chosen.latency
+        )
     except PolicyError as error:
         parser.exit(2, f"{error}\n")
     episodes = []

@@ -48,7 +48,9 @@ class EefMotion:
 
 @dataclass(frozen=True)
 class HandMotion:
-    """Hands over time (N,) s from 0, by side: values (N, 24) as ``action_space``, thumb knuckles (N, 7); in ``frame``."""
+    """Hands over time (N,) s from 0, by side: values (N, 24) as ``action_space``, thumb knuckles (N, 7); in
+    ``frame``.
+    """
 
     time: Array
     hands: Mapping[str, Array]
@@ -57,7 +59,9 @@ class HandMotion:
 
 
 def load_motion(path: str) -> EefMotion | HandMotion:
-    """Read a motion file. Raises PolicyError naming the file, key, row and limit of the first thing wrong with it."""
+    """Read a motion file. Raises PolicyError naming the file, key, row and limit of the first thing wrong
+    with it.
+    """
     return _File(path).motion()
 
 
@@ -181,7 +185,9 @@ class _File:
         largest = np.abs(values).reshape(len(values), -1).max(axis=1)
         if largest.max() > MAX_DISTANCE:
             row = int(np.argmax(largest))
-            raise self.error(key, f"row {row} holds {largest[row]:g}, limit {MAX_DISTANCE:g} m: are these metres?")
+            raise self.error(
+                key, f"row {row} holds {largest[row]:g}, limit {MAX_DISTANCE:g} m: are these metres?"
+            )
 
     def quaternions(self, key: str, values: Array) -> Array:
         """Quaternions (N, 4) of length exactly 1, each on the side of the one before."""
@@ -189,5 +195,7 @@ class _File:
         wrong = np.abs(length - 1)
         if wrong.max() > UNIT_TOLERANCE:
             row = int(np.argmax(wrong))
-            raise self.error(key, f"row {row} has length {length[row]:.4g}, must be 1 within {UNIT_TOLERANCE:g}")
+            raise self.error(
+                key, f"row {row} has length {length[row]:.4g}, must be 1 within {UNIT_TOLERANCE:g}"
+            )
         return values / length[:, None]

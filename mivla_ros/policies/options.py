@@ -10,7 +10,9 @@ TRUE, FALSE = ("true", "yes", "1"), ("false", "no", "0")
 
 
 def split_options(policy: str, words: Sequence[str]) -> dict[str, str]:
-    """``["speed=0.5"]`` to ``{"speed": "0.5"}``; empty words are left out. Raises PolicyError for a word without ``=``."""
+    """``["speed=0.5"]`` to ``{"speed": "0.5"}``; empty words are left out. Raises PolicyError for a word
+    without ``=``.
+    """
     options = {}
     for word in words:
         name, equals, value = word.partition("=")
@@ -25,7 +27,8 @@ def split_options(policy: str, words: Sequence[str]) -> dict[str, str]:
 def read_options[T](policy: str, kind: type[T], values: Mapping[str, object]) -> T:
     """An options dataclass from names and values, texts turned into the field's type.
 
-    Raises PolicyError naming an option that does not exist (with those that do) or a value that is not of its type.
+    Raises PolicyError naming an option that does not exist (with those that do) or a value that is not of its
+    type.
     """
     hints = get_type_hints(kind)
     known = {field.name: hints[field.name] for field in fields(kind)}  # type: ignore[arg-type]
@@ -46,4 +49,6 @@ def _convert(policy: str, name: str, kind: type, value: object) -> Any:  # noqa:
     try:
         return kind(value)
     except (TypeError, ValueError) as error:
-        raise PolicyError(policy, f"option {name} is {text!r}, must be of type {kind.__name__}", name) from error
+        raise PolicyError(
+            policy, f"option {name} is {text!r}, must be of type {kind.__name__}", name
+        ) from error

@@ -1,9 +1,9 @@
 """A smooth path of an end effector around its base: azimuth, radius, height and tilt as quintics of time.
 
-Coordinates in the arm's base frame (z up): the point (radius cos azimuth, radius sin azimuth, height); the approach axis z of
-the end effector points away from the base's axis, ``tilt`` below the horizontal; its y axis is horizontal, to the left of
-the approach; so its x axis points down. Every path of this family lies in one vertical plane at a time, which is what an arm
-with a vertical first joint does without turning its wrist.
+Coordinates in the arm's base frame (z up): the point (radius cos azimuth, radius sin azimuth, height); the
+approach axis z of the end effector points away from the base's axis, ``tilt`` below the horizontal; its y
+axis is horizontal, to the left of the approach; so its x axis points down. Every path of this family lies in
+one vertical plane at a time, which is what an arm with a vertical first joint does without turning its wrist.
 """
 
 from dataclasses import dataclass, replace
@@ -39,7 +39,9 @@ def position_at(coordinates: Array) -> Array:
 
 
 def coordinates_of(pose: Array) -> tuple[Array, Array]:
-    """Coordinates (4,) of a pose (7,), and the rotation vector (3,) by which the pose departs from the family, in its axes."""
+    """Coordinates (4,) of a pose (7,), and the rotation vector (3,) by which the pose departs from the
+    family, in its axes.
+    """
     rotation = Rotation.from_quat(pose[3:], scalar_first=True)
     approach = rotation.as_matrix()[:, 2]
     tilt = float(np.arctan2(-approach[2], np.hypot(approach[0], approach[1])))
@@ -50,8 +52,10 @@ def coordinates_of(pose: Array) -> tuple[Array, Array]:
 
 @dataclass(frozen=True)
 class Segment:
-    """One move or rest. coefficients (6, 4): of 1, s, ... s**5 with s = seconds since its start. departure (3,): rotation vector
-    by which it begins off the family; it has faded to nothing at ``faded_ns``. A segment that was cut ends before that."""
+    """One move or rest. coefficients (6, 4): of 1, s, ... s**5 with s = seconds since its start. departure
+    (3,): rotation vector by which it begins off the family; it has faded to nothing at ``faded_ns``. A
+    segment that was cut ends before that.
+    """
 
     phase: str
     start_ns: int
@@ -96,7 +100,9 @@ def quintic(start: tuple[Array, Array, Array], goal: Array, seconds: float) -> A
 
 @dataclass(frozen=True)
 class Pace:
-    """Peaks that a move from rest keeps: m/s, m/s2 of the end effector, rad/s, rad/s2 of its azimuth and tilt."""
+    """Peaks that a move from rest keeps: m/s, m/s2 of the end effector, rad/s, rad/s2 of its azimuth and
+    tilt.
+    """
 
     speed: float
     acceleration: float
@@ -117,10 +123,12 @@ class Pace:
 
 
 class PolarPath:
-    """Moves one after another, sampled at absolute times. What was sampled once never changes before the time of a ``cut``."""
+    """Moves one after another, sampled at absolute times. What was sampled once never changes before the time
+    of a ``cut``.
+    """
 
     def __init__(self, start_ns: int, pose: Array, opening: float, pace: Pace) -> None:
-        """pose (7,): where it begins, at rest."""
+        """Pose (7,): where it begins, at rest."""
         coordinates, departure = coordinates_of(pose)
         self.pace = pace
         still = np.zeros((6, 4))
@@ -138,7 +146,9 @@ class PolarPath:
         return self.segments[-1].state(self.end_ns)[0]
 
     def move(self, phase: str, goal: Array, opening: float, at_least: float = 0.4) -> int:
-        """Append a move to coordinates (4,) at rest; returns when it is over. It takes ``at_least`` seconds or what its pace asks."""
+        """Append a move to coordinates (4,) at rest; returns when it is over. It takes ``at_least`` seconds
+        or what its pace asks.
+        """
         last = self.segments[-1]
         start = last.state(last.end_ns)
         seconds = max(at_least, self.pace.seconds(start[0], goal))
@@ -151,7 +161,9 @@ class PolarPath:
         return self._append(phase, still, seconds, opening, fades=False)
 
     def cut(self, time_ns: int) -> None:
-        """Forget everything after a time; the next move goes on from there with the path's own speed and acceleration."""
+        """Forget everything after a time; the next move goes on from there with the path's own speed and
+        acceleration.
+        """
         if time_ns >= self.end_ns:
             last = self.segments[-1]
             self.rest(last.phase, max((time_ns - self.end_ns) / 1e9, 1e-9), last.opening)

@@ -1,4 +1,6 @@
-"""Policies by name. A policy's module is imported when it is asked for, so that nobody needs the libraries of all."""
+"""Policies by name. A policy's module is imported when it is asked for, so that nobody needs the libraries of
+all.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,7 +30,9 @@ class PolicyEntry:
 
 
 def make_policy(name: str, context: PolicyContext, options: Mapping[str, object] | None = None) -> Policy:
-    """A policy by name. Raises PolicyError naming the policies or options there are, or what the policy itself objects to."""
+    """A policy by name. Raises PolicyError naming the policies or options there are, or what the policy
+    itself objects to.
+    """
     return entry(name).make(context, options or {})
 
 
@@ -58,10 +62,14 @@ def _scripted(context: PolicyContext, options: Mapping[str, object]) -> Policy:
 def _demonstration(context: PolicyContext, options: Mapping[str, object]) -> Policy:
     from mivla_ros.policies.demonstration import DemonstrationOptions, DemonstrationPolicy
 
-    return DemonstrationPolicy(context.profile.arms, read_options("demonstration", DemonstrationOptions, options))
+    return DemonstrationPolicy(
+        context.profile.arms, read_options("demonstration", DemonstrationOptions, options)
+    )
 
 
 POLICIES: dict[str, PolicyEntry] = {
     "scripted": PolicyEntry(_scripted, "the expert of bottle_on_pad; reads the simulator's truth"),
-    "demonstration": PolicyEntry(_demonstration, "plays a recorded motion from a file", needs_instruction=False),
+    "demonstration": PolicyEntry(
+        _demonstration, "plays a recorded motion from a file", needs_instruction=False
+    ),
 }

@@ -1,4 +1,6 @@
-"""Runs a policy by the time contract: observation in, stamped chunk out, or the named reason why there is none."""
+"""Runs a policy by the time contract: observation in, stamped chunk out, or the named reason why there is
+none.
+"""
 
 from collections import deque
 from collections.abc import Callable
@@ -29,7 +31,9 @@ class PolicyState(IntEnum):
 
 @dataclass(frozen=True)
 class RunnerStatus:
-    """What a runner is doing; fields as in mivla_msgs/PolicyStatus. refused counts observations, dropped whole answers."""
+    """What a runner is doing; fields as in mivla_msgs/PolicyStatus. refused counts observations, dropped
+    whole answers.
+    """
 
     state: PolicyState
     reason: Stop
@@ -45,17 +49,20 @@ class RunnerStatus:
 
 @dataclass(frozen=True)
 class RunnerOptions:
-    """retry: s until the next try after a refused observation. deadline: s an inference may take; 0: its chunk's whole length."""
+    """retry: s until the next try after a refused observation. deadline: s an inference may take; 0: its
+    chunk's whole length.
+    """
 
     retry: float = 0.05
     deadline: float = 0.0
 
 
 class PolicyRunner:
-    """One policy of one session. ``step`` is called by one worker thread; everything else may be called from others.
+    """One policy of one session. ``step`` is called by one worker thread; everything else may be called from
+    others.
 
-    A reset (new instruction, new episode, newer generation of the consumer) raises the generation at once and reaches the policy
-    before its next inference; an answer that was under way meanwhile is dropped.
+    A reset (new instruction, new episode, newer generation of the consumer) raises the generation at once and
+    reaches the policy before its next inference; an answer that was under way meanwhile is dropped.
     """
 
     def __init__(
@@ -87,7 +94,7 @@ class PolicyRunner:
         self._times: deque[int] = deque(maxlen=1000)
         self._status = RunnerStatus(PolicyState.INACTIVE, RUNNING, "", 0, 0, nan, 0.0, nan, 0, 0)
 
-    # ---- asked from outside -----------------------------------------------------------------------------------------
+    # ---- asked from outside ----
 
     def start(self) -> None:
         """Begin, or go on."""
@@ -116,7 +123,9 @@ class PolicyRunner:
         return self._instruction
 
     def adopt_generation(self, generation: int) -> bool:
-        """Take over a newer generation of the consumer, after a stop or release there; True where that was newer."""
+        """Take over a newer generation of the consumer, after a stop or release there; True where that was
+        newer.
+        """
         with self._lock:
             if generation <= self._status.generation:
                 return False
@@ -145,10 +154,12 @@ class PolicyRunner:
                 rate = (len(self._times) - 1) * NANOSECONDS / (self._times[-1] - self._times[0])
             return replace(self._status, chunk_rate=rate, instruction=self._instruction)
 
-    # ---- the worker -------------------------------------------------------------------------------------------------
+    # ---- the worker ----
 
     def step(self) -> ActionChunk | None:
-        """Infer if it is time to; the chunk to publish, or None. Never raises for what a policy or a stream does wrong."""
+        """Infer if it is time to; the chunk to publish, or None. Never raises for what a policy or a stream
+        does wrong.
+        """
         with self._lock:
             now_ns = self._clock()
             if self._next_ns - now_ns > 10 * NANOSECONDS:
@@ -182,7 +193,9 @@ class PolicyRunner:
         except PolicyError as error:
             return self._fail(generation, error)
         except Exception as error:  # a policy is foreign code; whatever it raises must not end the node
-            return self._fail(generation, PolicyError(self.policy.spec.name, f"{type(error).__name__}: {error}"))
+            return self._fail(
+                generation, PolicyError(self.policy.spec.name, f"{type(error).__name__}: {error}")
+            )
         return self._finish(seen, actions, generation, instruction, progress, start_ns, self._clock())
 
     def _finish(
@@ -199,7 +212,6 @@ class PolicyRunner:
         spec = self.policy.spec
         with self._lock:
             self._last_stamp_ns = seen.stamp_ns
-            self._next_ns = start_ns + round(spec.period_seconds * 1e9)
             self._status = replace(
                 self._status,
                 inference_seconds=(end_ns - start_ns) / 1e9,
@@ -208,29 +220,43 @@ class PolicyRunner:
             if generation != self._status.generation or not self._wanted:
                 self._status = replace(self._status, dropped=self._status.dropped + 1)
                 return None
+            self._next_ns = start_ns + round(spec.period_seconds * 1e9)
             try:
                 chunk = self._chunk(seen, actions, progress, instruction, start_ns, end_ns)
                 self._check(chunk)
             except (ActionChunkError, ValueError) as error:
                 value, limit = getattr(error, "value", nan), getattr(error, "limit", nan)
                 subject = getattr(error, "field", spec.name)
-                return self._drop(Stop(Reason.POLICY_OUTPUT_INVALID, subject, value, limit, message=str(error)))
+                return self._drop(
+                    Stop(Reason.POLICY_OUTPUT_INVALID, subject, value, limit, message=str(error))
+                )
             seconds = (end_ns - start_ns) / 1e9
             deadline = self._options.deadline or inf
             if seconds > deadline or end_ns > chunk.valid_until_ns:
                 whole = (chunk.valid_until_ns - start_ns) / 1e9
-                return self._drop(Stop(Reason.POLICY_DEADLINE, "inference", seconds, min(deadline, whole), "s"))
+                return self._drop(
+                    Stop(Reason.POLICY_DEADLINE, "inference", seconds, min(deadline, whole), "s")
+                )
             self._status = replace(self._status, sequence=chunk.sequence)
             self._times.append(end_ns)
             if actions.finished:
                 self._wanted = False
-                self._set(PolicyState.INACTIVE, Stop(Reason.POLICY_FINISHED, spec.name, message="nothing more to do"))
+                self._set(
+                    PolicyState.INACTIVE,
+                    Stop(Reason.POLICY_FINISHED, spec.name, message="nothing more to do"),
+                )
             else:
                 self._set(PolicyState.RUNNING, RUNNING)
             return chunk
 
     def _chunk(
-        self, seen: Observation, actions: Actions, progress: Progress, instruction: str, start_ns: int, end_ns: int
+        self,
+        seen: Observation,
+        actions: Actions,
+        progress: Progress,
+        instruction: str,
+        start_ns: int,
+        end_ns: int,
     ) -> ActionChunk:
         spec = self.policy.spec
         step_ns = round(actions.step_seconds * 1e9)
@@ -264,7 +290,9 @@ class PolicyRunner:
         names = [arm.name for arm in self._profile.arms]
         for arm in chunk.arms:
             if arm.name not in names:
-                raise ActionChunkError("arms", f"{arm.name!r} is not an arm of {self._profile.name!r}, which has {names}")
+                raise ActionChunkError(
+                    "arms", f"{arm.name!r} is not an arm of {self._profile.name!r}, which has {names}"
+                )
 
     def _obstacle(self) -> Stop | None:
         """What stands against inferring at all; the lock is held."""

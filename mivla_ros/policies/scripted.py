@@ -1,7 +1,7 @@
 """The expert of the task ``bottle_on_pad``: a person's script, which reads where things really are.
 
-It looks at the objects' true poses (``needs_objects``), never at an image, so it says nothing about what a robot can see. It
-serves to show the whole path at work and to make demonstrations.
+It looks at the objects' true poses (``needs_objects``), never at an image, so it says nothing about what a
+robot can see. It serves to show the whole path at work and to make demonstrations.
 """
 
 from collections.abc import Callable
@@ -15,8 +15,8 @@ from scipy.spatial.transform import Rotation
 import mivla_ros
 from mivla_ros.action_chunk import ArmActions, GripperKind, Space
 from mivla_ros.observation import ArmState, Observation
-from mivla_ros.policies.policy import Actions, PolicyError, PolicySpec, Progress
 from mivla_ros.policies.polar_path import Pace, PolarPath, coordinates_of, polar
+from mivla_ros.policies.policy import Actions, PolicyError, PolicySpec, Progress
 from mivla_ros.robots.profile import ArmProfile
 
 Array = NDArray[np.float64]
@@ -34,8 +34,9 @@ CARRYING = ("lift", "weigh", "carry", "lower")
 class ScriptedOptions:
     """Options of the script; lengths m, angles rad, times s.
 
-    The fingers take the bottle ``grasp_height`` above its base, ``depth`` of them beyond its axis, the approach ``tilt`` below
-    the horizontal, from ``standoff`` away. speed, acceleration, turn_speed, turn_acceleration: peaks of the reference. retries: attempts after the first one.
+    The fingers take the bottle ``grasp_height`` above its base, ``depth`` of them beyond its axis, the
+    approach ``tilt`` below the horizontal, from ``standoff`` away. speed, acceleration, turn_speed,
+    turn_acceleration: peaks of the reference. retries: attempts after the first one.
     """
 
     arm: str = ""
@@ -59,15 +60,20 @@ class ScriptedOptions:
 
 
 class ScriptedPolicy:
-    """Approach, reach, close, lift, carry, lower, open, retreat, return: one continuous reference, sampled at due times.
+    """Approach, reach, close, lift, carry, lower, open, retreat, return: one continuous reference, sampled at
+    due times.
 
-    Chunks therefore agree in all steps they share, up to the moment of a change of plan; and such a change goes on with the
-    reference's speed and acceleration. What was measured decides whether a phase has worked; what has failed is tried again.
+    Chunks therefore agree in all steps they share, up to the moment of a change of plan; and such a change
+    goes on with the reference's speed and acceleration. What was measured decides whether a phase has worked;
+    what has failed is tried again.
     """
 
-    def __init__(self, arm: ArmProfile, base_from_world: Array, ready: Array, options: ScriptedOptions | None = None) -> None:
-        """base_from_world (7,): the world's pose in the arm's base frame. ready (7,): the end effector at the arm's ready
-        joints, in the base frame; where the arm goes when all is done."""
+    def __init__(
+        self, arm: ArmProfile, base_from_world: Array, ready: Array, options: ScriptedOptions | None = None
+    ) -> None:
+        """base_from_world (7,): the world's pose in the arm's base frame. ready (7,): the end effector at the
+        arm's ready joints, in the base frame; where the arm goes when all is done.
+        """
         self.options = options or ScriptedOptions()
         self.arm = arm
         self.spec = PolicySpec(
@@ -105,8 +111,9 @@ class ScriptedPolicy:
         return "idle" if self._path is None else self._path.at(time_ns).phase
 
     def infer(self, observation: Observation, progress: Progress) -> Actions:
-        """The reference over the next steps. Raises PolicyError where an object is missing, the bottle has fallen over, or
-        every attempt has failed."""
+        """The reference over the next steps. Raises PolicyError where an object is missing, the bottle has
+        fallen over, or every attempt has failed.
+        """
         state = self._state(observation)
         bottle, pad = self._object(observation, BOTTLE), self._object(observation, PAD)
         now_ns = observation.stamp_ns
@@ -127,12 +134,14 @@ class ScriptedPolicy:
             gripper_kind=GripperKind.BINARY,
         )
         finished = now_ns >= self._path.end_ns
-        return Actions((arm,), first_step_seconds=0.0, step_seconds=self.options.step_seconds, finished=finished)
+        return Actions(
+            (arm,), first_step_seconds=0.0, step_seconds=self.options.step_seconds, finished=finished
+        )
 
     def close(self) -> None:
         """Nothing to give back."""
 
-    # ---- plan -----------------------------------------------------------------------------------------------------
+    # ---- plan ----
 
     def _begin(self, now_ns: int, state: ArmState, bottle: Array, pad: Array) -> None:
         """A new reference from where the arm is: to the bottle, or on with it where it is held already."""
@@ -149,13 +158,22 @@ class ScriptedPolicy:
             self._plan_all(bottle, pad)
 
     def _plan_all(self, bottle: Array, pad: Array) -> None:
-        """From the path's end to the bottle, to the pad and back. Raises PolicyError where the bottle does not stand."""
+        """From the path's end to the bottle, to the pad and back. Raises PolicyError where the bottle does
+        not stand.
+        """
         if _tilt_of(bottle) > UPRIGHT:
-            raise PolicyError(NAME, f"the bottle has fallen over ({_tilt_of(bottle):.2f} rad, limit {UPRIGHT})", BOTTLE)
+            raise PolicyError(
+                NAME, f"the bottle has fallen over ({_tilt_of(bottle):.2f} rad, limit {UPRIGHT})", BOTTLE
+            )
         path, o = self._path, self.options
         assert path is not None
         azimuth, radius = atan2(bottle[1], bottle[0]), hypot(bottle[0], bottle[1])
-        grasp = polar(azimuth, radius + o.depth * cos(o.tilt), bottle[2] + o.grasp_height - o.depth * sin(o.tilt), o.tilt)
+        grasp = polar(
+            azimuth,
+            radius + o.depth * cos(o.tilt),
+            bottle[2] + o.grasp_height - o.depth * sin(o.tilt),
+            o.tilt,
+        )
         self._planned_for = (bottle[:3].copy(), pad[:3].copy())
         # where the bottle will be seen from the end effector, until it is measured
         self._held = np.array([-o.depth * cos(o.tilt), 0.0, bottle[2] - grasp[2]])
@@ -189,10 +207,12 @@ class ScriptedPolicy:
         path.move("retreat", _back(down, o.standoff), OPEN)
         path.move("return", self._ready, OPEN)
 
-    # ---- what was measured ----------------------------------------------------------------------------------------
+    # ---- what was measured ----
 
     def _review(self, now_ns: int, state: ArmState, bottle: Array, pad: Array) -> None:
-        """Compare what was measured with the plan and change the plan from a little later on where they differ."""
+        """Compare what was measured with the plan and change the plan from a little later on where they
+        differ.
+        """
         path = self._path
         assert path is not None
         if now_ns < self._changes_ns:
@@ -219,7 +239,9 @@ class ScriptedPolicy:
         plan()
 
     def _try_again(self, now_ns: int, bottle: Array, pad: Array) -> None:
-        """Open, back off and begin anew from where the bottle is now. Raises PolicyError after too many attempts."""
+        """Open, back off and begin anew from where the bottle is now. Raises PolicyError after too many
+        attempts.
+        """
         self._tries += 1
         if self._tries > self.options.retries:
             raise PolicyError(NAME, f"{self._tries} attempts failed to move the bottle onto the pad", BOTTLE)
@@ -236,7 +258,9 @@ class ScriptedPolicy:
         self._change(now_ns, plan)
 
     def _correct_place(self, now_ns: int, state: ArmState, bottle: Array, pad: Array) -> None:
-        """Aim the rest of the way by how the bottle really sits in the gripper, measured once while the arm rests."""
+        """Aim the rest of the way by how the bottle really sits in the gripper, measured once while the arm
+        rests.
+        """
         self._aimed = True
         self._held = self._grip(state, bottle)
         self._change(now_ns, lambda: self._plan_place(pad))
@@ -253,7 +277,9 @@ class ScriptedPolicy:
         return bool(np.abs(nearest[1]) < 0.02 and np.hypot(nearest[0], nearest[2]) < 0.05)
 
     def _grip(self, state: ArmState, bottle: Array) -> Array:
-        """(3,) from the end effector to the bottle's base: outwards, to the left, up, in the vertical plane of the arm."""
+        """(3,) from the end effector to the bottle's base: outwards, to the left, up, in the vertical plane
+        of the arm.
+        """
         azimuth = atan2(state.eef[1], state.eef[0])
         dx, dy, dz = bottle[:3] - state.eef[:3]
         return np.array([dx * cos(azimuth) + dy * sin(azimuth), -dx * sin(azimuth) + dy * cos(azimuth), dz])
@@ -263,16 +289,22 @@ class ScriptedPolicy:
         return bool(np.hypot(*(bottle[:2] - pad[:2])) < 0.05 and _tilt_of(bottle) < UPRIGHT)
 
     def _lost(self, state: ArmState, now_ns: int) -> bool:
-        """The arm is far from where the reference has been lately: somebody held it, so begin anew from where it is."""
+        """The arm is far from where the reference has been lately: somebody held it, so begin anew from where
+        it is.
+        """
         assert self._path is not None
         poses, _ = self._path.sample([now_ns - k * 100_000_000 for k in range(8)])
         return bool(np.linalg.norm(poses[:, :3] - state.eef[:3], axis=1).min() > 0.06)
 
-    # ---- inputs ---------------------------------------------------------------------------------------------------
+    # ---- inputs ----
 
     def _state(self, observation: Observation) -> ArmState:
         if self.arm.name not in observation.arms:
-            raise PolicyError(NAME, f"the observation has no arm {self.arm.name!r}, only {list(observation.arms)}", self.arm.name)
+            raise PolicyError(
+                NAME,
+                f"the observation has no arm {self.arm.name!r}, only {list(observation.arms)}",
+                self.arm.name,
+            )
         return observation.arms[self.arm.name]
 
     def _object(self, observation: Observation, name: str) -> Array:

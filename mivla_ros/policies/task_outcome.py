@@ -20,7 +20,9 @@ class Outcome(IntEnum):
 
 @dataclass(frozen=True)
 class Judgement:
-    """What somebody who can tell (simulator, person, detector) says of the task. success: done, and has stayed so."""
+    """What somebody who can tell (simulator, person, detector) says of the task. success: done, and has
+    stayed so.
+    """
 
     success: bool = False
     completion: float = nan
@@ -30,8 +32,9 @@ class Judgement:
 
 @dataclass(frozen=True)
 class TaskLimits:
-    """timeout: s for the whole task, 0: none. patience: s that streams may be missing, or that a judge may take to see a success
-    after the policy has finished."""
+    """timeout: s for the whole task, 0: none. patience: s that streams may be missing, or that a judge may
+    take to see a success after the policy has finished.
+    """
 
     timeout: float = 0.0
     patience: float = 3.0
@@ -47,8 +50,8 @@ def task_outcome(
 ) -> tuple[Outcome, Stop] | None:
     """How the task has ended, with the reason; None while it goes on.
 
-    seconds: since the goal was accepted. since_change: s for which the policy has been in this state. judgement: None where
-    nobody could tell.
+    seconds: since the goal was accepted. since_change: s for which the policy has been in this state.
+    judgement: None where nobody could tell.
     """
     if judgement is not None and judgement.success:
         return Outcome.SUCCEEDED, RUNNING
@@ -61,7 +64,11 @@ def task_outcome(
             return Outcome.FINISHED, RUNNING
         if since_change > limits.patience:
             return Outcome.STOPPED, reason
-    elif state is not PolicyState.RUNNING and since_change > limits.patience and reason.reason is not Reason.NONE:
+    elif (
+        state is not PolicyState.RUNNING
+        and since_change > limits.patience
+        and reason.reason is not Reason.NONE
+    ):
         return Outcome.STOPPED, reason
     if limits.timeout and seconds > limits.timeout:
         return Outcome.TIMED_OUT, Stop(Reason.TASK_TIMEOUT, "task", seconds, limits.timeout, "s")

@@ -165,10 +165,9 @@ class Follower:
         before_ns, self._now_ns = self._now_ns, now_ns
         if before_ns is not None and not 0 <= now_ns - before_ns <= self._options.clock_jump_ns:
             return self._clock_jumped(before_ns, now_ns)
-        if not self._moving(now_ns):
-            if self._tracking:
-                self._tracking = False
-                self._reason = self._exhausted()
+        if self._tracking and not self._moving(now_ns):
+            self._tracking = False
+            self._reason = self._exhausted()
         self._joints_fault = None
         try:
             self._joints.check(now_ns)

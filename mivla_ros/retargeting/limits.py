@@ -57,7 +57,8 @@ def follow_reference(
     )
     _follow(
         reference, velocities, start, start_velocity, limits.lower, limits.upper, limits.velocity,
-        limits.acceleration, period, tolerance, limited.positions, limited.velocities, limited.flags, limited.demand,
+        limits.acceleration, period, tolerance,
+        limited.positions, limited.velocities, limited.flags, limited.demand,
     )  # fmt: skip
     return limited
 
@@ -132,4 +133,5 @@ def _follow(
 @compiled
 def _approach(distance: float, acceleration: float, dt: float) -> float:
     """Greatest speed that, after one more step towards it, is braked off within a distance."""
-    return acceleration * (np.sqrt(0.25 * dt * dt + 2.0 * distance / acceleration) - 0.5 * dt)
+    speed: float = acceleration * (np.sqrt(0.25 * dt * dt + 2.0 * distance / acceleration) - 0.5 * dt)
+    return speed

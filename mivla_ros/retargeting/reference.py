@@ -98,7 +98,7 @@ def join_and_stop(
         float(np.max(4.0 * np.abs(offset_velocity) / (_SHARE * limits.acceleration))),
     )
     count = int(np.ceil(max(end + 0.5 * braking, joining, 0.0) / period)) + 1
-    times: Array = np.arange(count) * period
+    times = period * np.arange(count, dtype=np.float64)
     path_times, rate = braked_times(times, end, braking)
     positions, velocities = evaluate(knots, path_times)
     velocities = velocities * rate[:, None]

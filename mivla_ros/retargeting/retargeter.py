@@ -241,7 +241,8 @@ class Retargeter:
         period = self.period_ns / NANOSECONDS
         knots = Knots(_step_times(chunk, steps, start_ns), gripper.position(actions.gripper[steps])[:, None])
         knots = _continued(knots, before, chunk.step_ns, start_ns)
-        times: Array = np.arange(int(np.ceil(max(knots.times[-1], 0.0) / period)) + 1) * period
+        count = int(np.ceil(max(knots.times[-1], 0.0) / period)) + 1
+        times = period * np.arange(count, dtype=np.float64)
         positions, velocities = gripper_reference(
             knots.positions[:, 0], actions.gripper_kind, knots.times, times
         )

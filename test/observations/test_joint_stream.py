@@ -86,7 +86,11 @@ def test_a_joint_nobody_names_is_named_as_missing() -> None:
 
 @pytest.mark.parametrize(
     ("names", "positions", "subject"),
-    [(["a", "b"], [1.0], "joint_states"), (["a", "b"], [1.0, np.nan], "joint_states: b"), (["a"], [np.inf], "joint_states: a")],
+    [
+        (["a", "b"], [1.0], "joint_states"),
+        (["a", "b"], [1.0, np.nan], "joint_states: b"),
+        (["a"], [np.inf], "joint_states: a"),
+    ],
 )
 def test_a_broken_message_is_refused_by_name(names: list[str], positions: list[float], subject: str) -> None:
     with pytest.raises(StreamError) as error:

@@ -26,10 +26,14 @@ def picture(value: int) -> NDArray[np.uint8]:
 
 
 def synchroniser(cameras: int = 2, needs_objects: bool = False, **limits: float) -> Synchroniser:
-    return Synchroniser(PROFILE.arms, PROFILE.cameras[:cameras], eef_pose, StreamLimits(**limits), needs_objects)
+    return Synchroniser(
+        PROFILE.arms, PROFILE.cameras[:cameras], eef_pose, StreamLimits(**limits), needs_objects
+    )
 
 
-def feed_joints(sync: Synchroniser, first_ms: int = 0, last_ms: int = 500, every_ms: int = 10, speed: float = 0.0) -> None:
+def feed_joints(
+    sync: Synchroniser, first_ms: int = 0, last_ms: int = 500, every_ms: int = 10, speed: float = 0.0
+) -> None:
     for ms in range(first_ms, last_ms + 1, every_ms):
         sync.add_joints(START + ms * MS, NAMES, [speed * ms / 1e3] * 6 + [0.05])
 
@@ -105,7 +109,9 @@ def test_a_stream_that_stopped_is_stale_with_its_age_and_limit(stale: str, age: 
 
     feed_joints(sync, 0, newest("joint_states"), 5)
     sync.add_image("head_camera", START + newest("head_camera") * MS, picture(1))
-    sync.add_objects(START + newest("simulation/objects") * MS, {"pad": np.array([0, 0, 0, 1.0, 0, 0, 0])}, "world")
+    sync.add_objects(
+        START + newest("simulation/objects") * MS, {"pad": np.array([0, 0, 0, 1.0, 0, 0, 0])}, "world"
+    )
     stop = refused(sync, now_ms)
     assert (stop.reason, stop.subject) == (Reason.STREAM_STALE, stale)
     assert stop.value == pytest.approx(age)

@@ -69,9 +69,13 @@ def test_a_relative_motion_begins_where_the_robot_is_and_moves_by_the_recorded_c
 @given(st.floats(-3.1, 3.1))
 def test_yaw_turns_the_change_of_place_and_of_rotation(tmp_path_factory, yaw: float) -> None:
     arrays = eef_arrays(100)
-    arrays["quaternion_xyzw"] = Rotation.from_rotvec(np.outer(np.linspace(0, 1, 100), [0.3, -0.5, 0.7])).as_quat()
+    arrays["quaternion_xyzw"] = Rotation.from_rotvec(
+        np.outer(np.linspace(0, 1, 100), [0.3, -0.5, 0.7])
+    ).as_quat()
     path = save(tmp_path_factory.mktemp("yaw"), arrays)
-    plain, turned = (player(path, yaw=y, start_hold=0.0).infer(seen(), Progress()).arms[0].eef for y in (0.0, yaw))
+    plain, turned = (
+        player(path, yaw=y, start_hold=0.0).infer(seen(), Progress()).arms[0].eef for y in (0.0, yaw)
+    )
     about_z = Rotation.from_euler("z", yaw)
     assert turned[:, :3] - HOME[:3] == pytest.approx(about_z.apply(plain[:, :3] - HOME[:3]), abs=1e-9)
     home = rotations(HOME[None])
@@ -130,7 +134,11 @@ def test_the_gripper_is_the_recorded_width_over_the_full_one(tmp_path: Path) -> 
 def test_between_samples_rotations_go_the_shortest_way(tmp_path: Path, interpolation: str) -> None:
     arrays = eef_arrays(3)
     arrays["time"] = np.array([0.0, 0.4, 0.8])
-    arrays["quaternion_xyzw"] = Rotation.from_rotvec([[0, 0, 0], [0, 0, 2.0], [0, 0, 0]]).as_quat() * [[1], [-1], [1]]
+    arrays["quaternion_xyzw"] = Rotation.from_rotvec([[0, 0, 0], [0, 0, 2.0], [0, 0, 0]]).as_quat() * [
+        [1],
+        [-1],
+        [1],
+    ]
     policy = player(save(tmp_path, arrays), relative=True, start_hold=0.0, interpolation=interpolation)
     poses = policy.infer(seen(), Progress()).arms[0].eef
     turned = (rotations(poses) * rotations(HOME[None]).inv()).as_rotvec()
@@ -142,7 +150,9 @@ def test_hands_are_given_out_as_hands_of_the_arms_side(tmp_path: Path) -> None:
     arrays = hand_arrays(50)
     arrays["hand"][:, 24] = np.linspace(0, 1, 50)
     arrays["hand"][:, 33:48] = np.arange(15) / 100
-    policy = player(save(tmp_path, arrays, thumb_knuckle_right=np.tile([1.0, 2, 3, 1, 0, 0, 0], (50, 1))), start_hold=0.0)
+    policy = player(
+        save(tmp_path, arrays, thumb_knuckle_right=np.tile([1.0, 2, 3, 1, 0, 0, 0], (50, 1))), start_hold=0.0
+    )
     assert policy.spec.frame_id == "world"
     arm = policy.infer(seen(), Progress()).arms[0]
     assert (arm.name, arm.space, arm.eef) == ("arm", Space.HAND, None)
@@ -176,7 +186,14 @@ def test_hands_need_a_frame_and_an_arm_of_their_side(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("speed", 0.0), ("position_scale", -1.0), ("start_hold", -0.1), ("full_width", 0.0), ("interpolation", "spline"), ("arm", "leg")],
+    [
+        ("speed", 0.0),
+        ("position_scale", -1.0),
+        ("start_hold", -0.1),
+        ("full_width", 0.0),
+        ("interpolation", "spline"),
+        ("arm", "leg"),
+    ],
 )
 def test_options_out_of_range_are_named(tmp_path: Path, name: str, value: object) -> None:
     with pytest.raises(PolicyError, match=name) as error:

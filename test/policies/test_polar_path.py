@@ -12,7 +12,9 @@ PACE = Pace(0.3, 0.8, 1.0, 2.5)
 coordinates = st.tuples(
     st.floats(-2.0, 2.0), st.floats(0.15, 0.6), st.floats(0.0, 0.5), st.floats(-0.5, 1.4)
 ).map(lambda values: polar(*values))
-quaternions = st.lists(st.floats(-1, 1), min_size=4, max_size=4).map(np.array).filter(lambda q: np.linalg.norm(q) > 0.1)
+quaternions = (
+    st.lists(st.floats(-1, 1), min_size=4, max_size=4).map(np.array).filter(lambda q: np.linalg.norm(q) > 0.1)
+)
 
 
 def pose_at(where: np.ndarray, departure: np.ndarray | None = None) -> np.ndarray:
@@ -28,7 +30,9 @@ def test_coordinates_say_where_the_tip_is_and_points(where: np.ndarray) -> None:
     matrix = rotation_at(where).as_matrix()
     outwards = np.array([np.cos(azimuth), np.sin(azimuth), 0.0])
     assert position_at(where) == pytest.approx([*(radius * outwards[:2]), height])
-    assert matrix[:, 2] == pytest.approx(np.cos(tilt) * outwards - np.sin(tilt) * np.array([0.0, 0.0, 1.0]), abs=1e-9)
+    assert matrix[:, 2] == pytest.approx(
+        np.cos(tilt) * outwards - np.sin(tilt) * np.array([0.0, 0.0, 1.0]), abs=1e-9
+    )
     assert matrix[:, 1] == pytest.approx([-np.sin(azimuth), np.cos(azimuth), 0.0], abs=1e-9)
 
 
@@ -46,7 +50,9 @@ def test_a_path_begins_exactly_at_any_pose_and_ends_exactly_at_its_goal(q, where
     end = path.move("go", goal, 0.0)
     poses, openings = path.sample([0, end])
     assert poses[0, :3] == pytest.approx(pose[:3], abs=1e-9)
-    turn = Rotation.from_quat(poses[0, 3:], scalar_first=True).inv() * Rotation.from_quat(pose[3:], scalar_first=True)
+    turn = Rotation.from_quat(poses[0, 3:], scalar_first=True).inv() * Rotation.from_quat(
+        pose[3:], scalar_first=True
+    )
     assert turn.magnitude() < 1e-6
     assert poses[1, :3] == pytest.approx(position_at(goal), abs=1e-9)
     assert openings.tolist() == [0.0, 0.0]

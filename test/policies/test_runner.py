@@ -48,12 +48,20 @@ class FakePolicy:
 class Bench:
     """A runner with a clock to set and joints to feed."""
 
-    def __init__(self, policy: FakePolicy | None = None, needs_instruction: bool = True, **options: float) -> None:
+    def __init__(
+        self, policy: FakePolicy | None = None, needs_instruction: bool = True, **options: float
+    ) -> None:
         self.now_ns = 1000 * MS
         self.policy = policy or FakePolicy()
         self.synchroniser = Synchroniser(PROFILE.arms, (), lambda arm, q: np.array([*q[:3], 1.0, 0, 0, 0]))
         self.runner = PolicyRunner(
-            self.policy, PROFILE, self.synchroniser, lambda: self.now_ns, SESSION, needs_instruction, RunnerOptions(**options)
+            self.policy,
+            PROFILE,
+            self.synchroniser,
+            lambda: self.now_ns,
+            SESSION,
+            needs_instruction,
+            RunnerOptions(**options),
         )
 
     def begin(self, words: str = "go") -> "Bench":
@@ -84,7 +92,12 @@ def test_a_chunk_carries_the_whole_time_contract() -> None:
     assert chunk.valid_until_ns == chunk.first_step_ns + 8 * 50 * MS
     assert (chunk.session, chunk.generation, chunk.sequence) == (SESSION, 1, 1)
     assert (chunk.executed_sequence, chunk.executed_steps) == (41, 5)
-    assert (chunk.policy, chunk.model_revision, chunk.instruction, chunk.robot) == ("fake", "r1", "go", "piper")
+    assert (chunk.policy, chunk.model_revision, chunk.instruction, chunk.robot) == (
+        "fake",
+        "r1",
+        "go",
+        "piper",
+    )
     assert chunk.frame_id == "base_link"
 
 
@@ -185,7 +198,10 @@ def test_a_stopped_consumer_stops_it_until_released() -> None:
 
 @pytest.mark.parametrize(
     ("error", "words"),
-    [(PolicyError("fake", "no more"), "no more"), (ZeroDivisionError("of all things"), "ZeroDivisionError: of all things")],
+    [
+        (PolicyError("fake", "no more"), "no more"),
+        (ZeroDivisionError("of all things"), "ZeroDivisionError: of all things"),
+    ],
 )
 def test_a_policy_that_raises_has_failed_until_a_reset(error: Exception, words: str) -> None:
     policy = FakePolicy(error=error)
@@ -210,7 +226,10 @@ def test_a_policy_that_cannot_do_what_is_asked_has_failed() -> None:
     ("arm", "subject"),
     [
         (ArmActions("arm", Space.EEF, "tcp", eef=np.full((8, 7), np.nan)), "arm 'arm' eef_poses"),
-        (ArmActions("arm", Space.EEF, "tcp", eef=HOLD.eef, gripper=np.full(8, 1.5)), "arm 'arm' gripper_openings"),
+        (
+            ArmActions("arm", Space.EEF, "tcp", eef=HOLD.eef, gripper=np.full(8, 1.5)),
+            "arm 'arm' gripper_openings",
+        ),
         (ArmActions("leg", Space.EEF, "tcp", eef=HOLD.eef), "arms"),
         (ArmActions("arm", Space.EEF, "tcp"), "horizon"),
     ],
@@ -227,7 +246,9 @@ def test_an_invalid_answer_is_never_given_out(arm: ArmActions, subject: str) -> 
 
 
 @pytest.mark.parametrize(("takes_ms", "options"), [(110, {"deadline": 0.1}), (430, {})])
-def test_an_answer_that_comes_too_late_is_dropped_with_its_time(takes_ms: int, options: dict[str, float]) -> None:
+def test_an_answer_that_comes_too_late_is_dropped_with_its_time(
+    takes_ms: int, options: dict[str, float]
+) -> None:
     policy = FakePolicy()
     bench = Bench(policy, **options).begin()
     policy.during = lambda: setattr(bench, "now_ns", bench.now_ns + takes_ms * MS)
@@ -255,7 +276,11 @@ def test_progress_is_that_of_its_own_session_and_generation() -> None:
     bench.step()
     bench.runner.reset("go on", 0)
     bench.step()
-    assert [progress for _, progress in bench.policy.seen] == [Progress(), Progress(1, 3, 8), Progress(0, 0, 8)]
+    assert [progress for _, progress in bench.policy.seen] == [
+        Progress(),
+        Progress(1, 3, 8),
+        Progress(0, 0, 8),
+    ]
 
 
 def test_the_status_tells_times_and_rates() -> None:

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from toy_world import STANDING, ToyWorld
 
 from mivla_ros.action_chunk import GripperKind, Space
-from mivla_ros.policies.policy import Policy, PolicyError, Progress
 from mivla_ros.policies.polar_path import polar, position_at, rotation_at
+from mivla_ros.policies.policy import Policy, PolicyError, Progress
 from mivla_ros.policies.scripted import ScriptedOptions, ScriptedPolicy
 from mivla_ros.robots.profile import load_profile
 
@@ -192,7 +192,9 @@ def test_an_object_that_nobody_publishes_is_named(missing: str) -> None:
 
 
 def test_a_base_elsewhere_in_the_world_sees_the_same_scene() -> None:
-    turned = np.array([0.0, 0.0, 0.0, np.cos(0.25), 0.0, 0.0, np.sin(0.25)])  # base_from_world: half a radian about z
+    turned = np.array(
+        [0.0, 0.0, 0.0, np.cos(0.25), 0.0, 0.0, np.sin(0.25)]
+    )  # base_from_world: half a radian about z
     here, there = world(), world()
     for name in ("bottle", "pad"):
         x, y, z = getattr(here, name)[:3]

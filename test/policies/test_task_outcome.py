@@ -31,7 +31,12 @@ OPEN = Judgement(completion=0.5)
     ],
 )
 def test_how_a_task_ends(
-    seconds: float, since: float, state: PolicyState, reason: Stop, judgement: Judgement | None, outcome: Outcome | None
+    seconds: float,
+    since: float,
+    state: PolicyState,
+    reason: Stop,
+    judgement: Judgement | None,
+    outcome: Outcome | None,
 ) -> None:
     over = task_outcome(seconds, since, state, reason, judgement, LIMITS)
     assert (None if over is None else over[0]) == outcome

@@ -1,4 +1,6 @@
-"""A world of points for tests of the script: the arm is where the reference was a little earlier, the gripper grips what it is around."""
+"""A world of points for tests of the script: the arm is where the reference was a little earlier, the gripper
+grips what it is around.
+"""
 
 from dataclasses import dataclass, field
 
