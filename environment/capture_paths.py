@@ -1,8 +1,8 @@
 """Writes, as one small shell file, what a row of ROS setup files changes.
 
 Usage: python capture_paths.py BEFORE AFTER > paths.bash
-BEFORE and AFTER hold the output of `env -0` from before and after they were sourced. Sourcing the result takes a few
-milliseconds where the setup files take most of a second.
+BEFORE and AFTER hold the output of `env -0` from before and after they were sourced. Sourcing the result
+takes a few milliseconds where the setup files take most of a second.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Prints, one a line, the ROS packages that package.xml files ask for and no prefix of AMENT_PREFIX_PATH holds.
+"""Prints, one a line, the ROS packages that package.xml files ask for and AMENT_PREFIX_PATH does not hold.
 
 Usage: python missing_packages.py FOLDER...
-A FOLDER holds a package.xml. Names that are rosdep keys of plain Python packages are not looked for: the environment
-carries those.
+A FOLDER holds a package.xml. rosdep keys of plain Python packages are not looked for: the environment carries
+those.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def is_ros_name(key: str) -> bool:
 
 
 def missing_packages(folders: Iterable[Path], prefixes: Sequence[Path]) -> list[str]:
-    """ROS packages needed by the packages in the folders, less those packages themselves and what is installed."""
+    """ROS packages the packages in the folders need, less themselves and what is installed."""
     files = [folder / "package.xml" for folder in folders if (folder / "package.xml").is_file()]
     own = {ElementTree.parse(file).getroot().findtext("name", "").strip() for file in files}
     needed = {key for file in files for key in dependencies(file) if is_ros_name(key)}

@@ -74,9 +74,7 @@ def chain_from_urdf(urdf: str, base: str, tip: str) -> Chain:
         if kind == "fixed":
             continue
         if kind not in MOVING:
-            raise KinematicsError(
-                f"joint {name!r}", f"type {kind!r} is not one of {', '.join(MOVING)}, fixed"
-            )
+            raise KinematicsError(f"joint {name!r}", f"type {kind!r} is not one of {', '.join(MOVING)}, fixed")
         if joint.find("mimic") is not None:
             raise KinematicsError(f"joint {name!r}", "mimics another joint, which a serial chain cannot hold")
         low, high, speed = _limits(joint, name, kind)
@@ -130,9 +128,7 @@ def _joints_between(robot: ElementTree.Element, base: str, tip: str) -> list[Ele
 def _link_of(joint: ElementTree.Element, end: str) -> str:
     element = joint.find(end)
     if element is None or "link" not in element.attrib or "name" not in joint.attrib:
-        raise KinematicsError(
-            f"joint {joint.attrib.get('name', '?')!r}", f"has no name or no <{end} link=...>"
-        )
+        raise KinematicsError(f"joint {joint.attrib.get('name', '?')!r}", f"has no name or no <{end} link=...>")
     return element.attrib["link"]
 
 
@@ -175,14 +171,10 @@ def _rotation_rpy(roll: float, pitch: float, yaw: float) -> Array:
 
 def _axis(joint: ElementTree.Element, name: str) -> Array:
     element = joint.find("axis")
-    axis = _numbers(
-        "1 0 0" if element is None else element.attrib.get("xyz", "1 0 0"), 3, f"joint {name!r} axis"
-    )
+    axis = _numbers("1 0 0" if element is None else element.attrib.get("xyz", "1 0 0"), 3, f"joint {name!r} axis")
     length = float(np.linalg.norm(axis))
     if length < 1e-6:
-        raise KinematicsError(
-            f"joint {name!r} axis", f"has length {length:g}, must be above 1e-6", length, 1e-6
-        )
+        raise KinematicsError(f"joint {name!r} axis", f"has length {length:g}, must be above 1e-6", length, 1e-6)
     return axis / length
 
 

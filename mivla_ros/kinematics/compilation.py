@@ -13,8 +13,7 @@ COMPILED = _njit is not None
 
 if not COMPILED:
     logging.getLogger(__name__).warning(
-        "numba is not installed: inverse kinematics and limits run as plain Python, "
-        "too slow to move a robot with"
+        "numba is not installed: inverse kinematics and limits run as plain Python, too slow to move a robot with"
     )
 
 

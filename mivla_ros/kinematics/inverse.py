@@ -21,9 +21,7 @@ class PathStatus(IntEnum):
     """How one pose of a path was met."""
 
     REACHED = kernels.REACHED
-    SLOWED = (
-        kernels.SLOWED
-    )  # could be met only by a larger joint step than allowed; the error is small and reported
+    SLOWED = kernels.SLOWED  # could be met only by a larger joint step than allowed; the error is small and reported
     UNREACHABLE = kernels.UNREACHABLE  # out of reach: followed as far as possible
 
 

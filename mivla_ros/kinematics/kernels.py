@@ -237,9 +237,7 @@ def levenberg_marquardt(
             break
         _damped_step(jac, error, q, lower, upper, length, damping, work)
         chain_pose(rotations, translations, prismatic, work[n], new_rotation, new_position, new_jac)
-        new_metres, new_radians = pose_error(
-            target_rotation, target_position, new_rotation, new_position, new_error
-        )
+        new_metres, new_radians = pose_error(target_rotation, target_position, new_rotation, new_position, new_error)
         new_cost = new_metres * new_metres + length * length * new_radians * new_radians
         if new_cost < cost:
             slow = slow + 1 if new_cost > 0.98 * cost else 0
@@ -433,9 +431,7 @@ def forward_kernel(rotations: Array, translations: Array, prismatic: Flags, q: A
 
 
 @compiled
-def jacobian_kernel(
-    rotations: Array, translations: Array, prismatic: Flags, q: Array, jacobians: Array
-) -> None:
+def jacobian_kernel(rotations: Array, translations: Array, prismatic: Flags, q: Array, jacobians: Array) -> None:
     """Write the geometric Jacobian (N, 6, n) for joint values (N, n)."""
     rotation, position = np.empty((3, 3)), np.empty(3)
     for k in range(q.shape[0]):

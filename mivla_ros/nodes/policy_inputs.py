@@ -42,9 +42,9 @@ class PolicyInputs:
             callback = partial(self._on_image, camera.name)
             self._subscriptions.append(node.create_subscription(kind, topic, callback, qos.SENSOR))
         if synchroniser.needs_objects:
-            callback = self._on_objects
+            topic = "simulation/objects"
             self._subscriptions.append(
-                node.create_subscription(ObjectPoses, "simulation/objects", callback, qos.STREAM)
+                node.create_subscription(ObjectPoses, topic, self._on_objects, qos.STREAM)
             )
 
     def close(self) -> None:

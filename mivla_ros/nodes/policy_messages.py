@@ -43,7 +43,7 @@ def status_message(status: RunnerStatus, runner: PolicyRunner, robot: str, stamp
 
 
 def stop_from_message(message: StopReason) -> Stop:
-    """A reason with its evidence from its message; a code that is not known here keeps its name in the words."""
+    """A reason with its evidence from its message; an unknown code keeps its name in the words."""
     try:
         reason = Reason(message.code)
     except ValueError:

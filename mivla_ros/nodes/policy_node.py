@@ -9,15 +9,17 @@ import uuid
 
 import rclpy
 from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
+from rclpy.logging import get_logger
 from std_msgs.msg import String
 from visualization_msgs.msg import MarkerArray
 
 from mivla_msgs.msg import ActionChunk, ExecutedSteps, PolicyStatus, RetargetingStatus, TaskProgress
 from mivla_ros.kinematics import KinematicsError, chain_from_urdf, forward_kinematics
 from mivla_ros.nodes import qos
-from mivla_ros.nodes.conversions import chunk_message, time_message, time_ns
+from mivla_ros.nodes.conversions import chunk_message, stop_reason_message, time_message, time_ns
 from mivla_ros.nodes.executor import make_executor
 from mivla_ros.nodes.policy_diagnostics import PolicyDiagnostics
 from mivla_ros.nodes.policy_inputs import PolicyInputs
@@ -313,8 +315,6 @@ class PolicyNode(LifecycleNode):
         self._status_publisher.publish(status_message(status, self._runner, self._profile.name, stamp))
 
     def _publish_unconfigured(self, reason: Stop) -> None:
-        from mivla_ros.nodes.conversions import stop_reason_message
-
         message = PolicyStatus(state=PolicyStatus.UNCONFIGURED, reason=stop_reason_message(reason))
         message.header.stamp = self.get_clock().now().to_msg()
         self._status_publisher.publish(message)
@@ -326,7 +326,12 @@ class PolicyNode(LifecycleNode):
 def main() -> None:
     """Entry point of the executable."""
     rclpy.init()
-    node = PolicyNode()
+    try:
+        node = PolicyNode()
+    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+        get_logger("policy").fatal(str(error))
+        rclpy.try_shutdown()
+        sys.exit(1)
     executor = make_executor(node)
     failed = False
     try:

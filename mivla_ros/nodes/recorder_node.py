@@ -1,12 +1,9 @@
 """Records every stream of one robot into a rosbag2 folder (MCAP), from start to SIGINT. Messages are never decoded."""
 
-import sys
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rosidl_runtime_py.utilities import get_message
 
@@ -14,7 +11,7 @@ from mivla_ros import __version__
 from mivla_ros.episodes.bag_writer import BagWriter, RecordingError
 from mivla_ros.episodes.topics import recorded_topics
 from mivla_ros.nodes import qos
-from mivla_ros.nodes.executor import make_executor
+from mivla_ros.nodes.process import run_node
 from mivla_ros.nodes.recorder_node_parameters import recorder_node_parameters
 from mivla_ros.robots.profile import load_profile
 
@@ -28,7 +25,7 @@ class RecorderNode(Node):
         profile = load_profile(parameters.robot)
         name = f"{profile.name}_{datetime.now().astimezone():%Y-%m-%d_%H-%M-%S_%f}"
         topics = {self.resolve_topic_name(topic.name): topic for topic in recorded_topics(profile)}
-        self.failure: RecordingError | None = None
+        self.status: int | None = None
         self._writer = BagWriter(
             Path(parameters.folder) / name,
             topics,
@@ -45,16 +42,27 @@ class RecorderNode(Node):
         self.get_logger().info(f"recording {len(topics)} topics into {self._writer.folder}")
 
     def _on_message(self, topic: str, data: bytes) -> None:
-        if self.failure is not None:
+        if self.status is not None:
             return
         try:
             self._writer.write(topic, self.get_clock().now().nanoseconds, data)
         except RecordingError as error:
-            self.failure = error
+            self._fail(error)
+
+    def _fail(self, error: RecordingError) -> None:
+        self.get_logger().fatal(str(error))
+        self.status = 1
+
+    def start(self) -> None:
+        """Nothing to do: it records from the first message on."""
 
     def close(self) -> None:
         """Finish the file and say what is in it."""
-        self._writer.close()
+        try:
+            self._writer.close()
+        except RecordingError as error:
+            self._fail(error)
+            return
         silent = [topic for topic, count in self._writer.counts.items() if count == 0]
         self.get_logger().info(
             f"recorded {sum(self._writer.counts.values())} messages into {self._writer.folder}"
@@ -64,23 +72,8 @@ class RecorderNode(Node):
 
 def main() -> None:
     """Entry point of the executable."""
-    rclpy.init()
-    try:
-        node = RecorderNode()
-    except (RecordingError, ValueError) as error:
-        rclpy.logging.get_logger("recorder").fatal(str(error))
-        sys.exit(1)
-    executor = make_executor(node)
-    try:
-        while node.failure is None:
-            executor.spin_once(timeout_sec=1.0)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    if node.failure is not None:
-        node.get_logger().fatal(str(node.failure))
-    node.close()
-    status = 1 if node.failure is not None else 0
-    executor.shutdown()
-    node.destroy_node()
-    rclpy.try_shutdown()
-    sys.exit(status)
+    run_node("recorder", RecorderNode, RecordingError, ValueError)
+
+
+if __name__ == "__main__":
+    main()

@@ -6,6 +6,7 @@ import time
 import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
 from diagnostic_updater import DiagnosticStatusWrapper, Updater
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import JointState
@@ -69,9 +70,7 @@ class RetargetingNode(LifecycleNode):
 
     def _make_topics(self) -> None:
         self._trajectories = {
-            controller: self.create_publisher(
-                JointTrajectoryMessage, f"{controller}/joint_trajectory", qos.COMMAND
-            )
+            controller: self.create_publisher(JointTrajectoryMessage, f"{controller}/joint_trajectory", qos.COMMAND)
             for arm in self._profile.arms
             for controller in (arm.controller, *((arm.gripper.controller,) if arm.gripper else ()))
         }
@@ -142,9 +141,7 @@ class RetargetingNode(LifecycleNode):
             return
         began = time.perf_counter()
         try:
-            self._retargeter = Retargeter(
-                self._profile, message.data, RetargetingOptions(blend=self._settings.blend)
-            )
+            self._retargeter = Retargeter(self._profile, message.data, RetargetingOptions(blend=self._settings.blend))
         except KinematicsError as error:
             self.get_logger().fatal(str(error))
             self.failed = True
@@ -182,9 +179,7 @@ class RetargetingNode(LifecycleNode):
     def _base_from_frame(self, arm: ArmProfile, chunk: ActionChunk) -> Array:
         if chunk.frame_id == arm.base_frame:
             return IDENTITY
-        return self._transforms.lookup(
-            arm.base_frame, chunk.frame_id, chunk.observation_ns, self._profile.world_frame
-        )
+        return self._transforms.lookup(arm.base_frame, chunk.frame_id, chunk.observation_ns, self._profile.world_frame)
 
     def _on_tick(self) -> None:
         now_ns = self._now_ns
@@ -246,9 +241,7 @@ class RetargetingNode(LifecycleNode):
                 names, positions = follower.commanded(executed.due_ns or now_ns)
                 self._executed.publish(executed_message(executed, names, positions, not tracking, now_ns))
                 self._reported, self._reported_ns = (executed, follower.mode), now_ns
-        told = (
-            () if follower is None else (follower.mode, follower.reason, follower.generation, follower.counts)
-        )
+        told = () if follower is None else (follower.mode, follower.reason, follower.generation, follower.counts)
         overdue = not 0 <= now_ns - self._told_ns < STATUS_PERIOD * NANOSECONDS
         if overdue or told != self._told:
             self._told = told
@@ -306,7 +299,7 @@ def main() -> None:
     rclpy.init()
     try:
         node = RetargetingNode()
-    except ValueError as error:
+    except (ValueError, ParameterException) as error:
         rclpy.logging.get_logger("retargeting").fatal(str(error))
         rclpy.try_shutdown()
         sys.exit(1)

@@ -26,7 +26,7 @@ from mivla_msgs.msg import ObjectPoses, TaskProgress
 from mivla_msgs.srv import ResetSimulation
 from mivla_ros.nodes import qos
 from mivla_ros.nodes.conversions import time_message
-from mivla_ros.nodes.executor import make_executor
+from mivla_ros.nodes.process import run_node
 from mivla_ros.nodes.simulation_cameras import Cameras
 from mivla_ros.nodes.simulation_messages import (
     joint_state_message,
@@ -54,7 +54,7 @@ SLOW = 0.95  # share of the asked real-time factor below which diagnostics warn
 
 
 class SimulationNode(Node):
-    """The simulation, its topics, its service and its threads. ``failed`` is set when the physics thread
+    """The simulation, its topics, its service and its threads. ``status`` is 1 when the physics thread
     broke down."""
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class SimulationNode(Node):
         self._profile = self._simulation.profile
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self.failed = False
+        self.status: int | None = None
         self._diverged = ""
         self._accepted = self._refused = 0
         self._refusal = ""
@@ -94,7 +94,7 @@ class SimulationNode(Node):
             f"simulating {self._profile.name!r} with task {simulation.task.name!r}, seed {simulation.seed}"
         )
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """End both threads and say how fast time went."""
         self._stopping.set()
         if self._physics.is_alive():
@@ -159,7 +159,7 @@ class SimulationNode(Node):
             Exception
         ) as error:  # publishing fails once the context is down, and only then is that all right
             if self.context.ok():
-                self.failed = True
+                self.status = 1
                 self.get_logger().fatal(f"the physics thread broke down: {error!r}")
 
     def _step(self) -> None:
@@ -300,27 +300,7 @@ class _SimulatedStamps:
 
 def main() -> None:
     """Entry point of the executable."""
-    # own handlers: the context must outlive the two threads that publish
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    ending = threading.Event()
-    for kind in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(kind, lambda *_: ending.set())
-    try:
-        node = SimulationNode()
-    except (SimulationError, DescriptionError, ParameterException, ValueError) as error:
-        rclpy.logging.get_logger("simulation").fatal(str(error))
-        rclpy.try_shutdown()
-        sys.exit(1)
-    executor = make_executor(node)
-    node.start()
-    while not (ending.is_set() or node.failed):
-        executor.spin_once(timeout_sec=0.2)
-    node.stop()
-    failed = node.failed
-    executor.shutdown()
-    node.destroy_node()
-    rclpy.try_shutdown()
-    sys.exit(1 if failed else 0)
+    run_node("simulation", SimulationNode, SimulationError, DescriptionError, ValueError)
 
 
 if __name__ == "__main__":

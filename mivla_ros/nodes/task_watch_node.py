@@ -1,14 +1,14 @@
 """Ends with status 0 when the task is done and with 1 when it cannot be, or time is up: for scripts around a launch."""
 
-import sys
 import time
 
-import rclpy
 from mivla_msgs.msg import TaskProgress
-from rclpy.executors import ExternalShutdownException
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.node import Node
 
 from mivla_ros.nodes import qos
+from mivla_ros.nodes.process import run_node
 from mivla_ros.nodes.task_watch_node_parameters import task_watch_node_parameters
 
 
@@ -21,6 +21,7 @@ class TaskWatchNode(Node):
         self._started = time.monotonic()
         self._progress: TaskProgress | None = None
         self.status: int | None = None
+        self.create_timer(0.2, self._check_time, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.create_subscription(TaskProgress, "simulation/task", self._on_progress, qos.STREAM)
 
     def _on_progress(self, progress: TaskProgress) -> None:
@@ -34,27 +35,25 @@ class TaskWatchNode(Node):
             self.get_logger().error(f"task {progress.task!r} failed: {progress.failure}")
             self.status = 1
 
-    def check_time(self) -> None:
-        """Set the status to 1 once the wall time is up."""
+    def start(self) -> None:
+        """The time begins to run."""
+        self._started = time.monotonic()
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def _check_time(self) -> None:
         limit = self._settings.timeout
         if self.status is None and limit and time.monotonic() - self._started > limit:
-            done = f"{self._progress.completion:.0%} of the sub-tasks are done" if self._progress else "no progress was heard of"
+            done = f"{self._progress.completion:.0%} of the sub-tasks are done" if self._progress else "nothing was heard of the task"
             self.get_logger().error(f"timeout after {limit:g} s: {done}")
             self.status = 1
 
 
 def main() -> None:
     """Entry point of the executable."""
-    rclpy.init()
-    node = TaskWatchNode()
-    try:
-        while node.status is None:
-            rclpy.spin_once(node, timeout_sec=0.2)
-            node.check_time()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        node.status = 0 if node.status is None else node.status
-    finally:
-        status = node.status
-        node.destroy_node()
-        rclpy.try_shutdown()
-    sys.exit(status)
+    run_node("task_watch", TaskWatchNode)
+
+
+if __name__ == "__main__":
+    main()

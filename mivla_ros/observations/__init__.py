@@ -1,4 +1,4 @@
-"""Streams to observations: buffers by capture stamp, and the rules by which one moment is picked from them."""
+"""Streams to observations: buffers by capture stamp, and the rules that pick one moment of them."""
 
 from mivla_ros.observations.errors import StreamError
 from mivla_ros.observations.limits import StreamLimits

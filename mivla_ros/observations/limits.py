@@ -32,14 +32,11 @@ class StreamLimits:
         """Refuse limits that could never be met. Raises ValueError naming the limit."""
         for f in fields(self):
             value = getattr(self, f.name)
-            if (
-                not isfinite(value)
-                or value < 0
-                or (value == 0 and f.name not in ("frozen", "image_skew", "frozen_motion"))
-            ):
+            may_be_zero = f.name in ("frozen", "image_skew", "frozen_motion")
+            if not isfinite(value) or value < 0 or (value == 0 and not may_be_zero):
                 raise ValueError(f"stream limit {f.name} is {value}, must be finite and above 0")
         if self.history < self.image_age + self.joint_gap:
             raise ValueError(
                 f"stream limit history is {self.history} s, must be at least image_age + joint_gap "
-                f"({self.image_age + self.joint_gap:g} s), or joints are forgotten before the image they belong to"
+                f"({self.image_age + self.joint_gap:g} s), so that joints outlast images"
             )

@@ -1,4 +1,4 @@
-"""Streams in, one observation out: what belongs to one moment, or the reason why there is no such moment now."""
+"""Streams in, one observation out: what belongs to one moment, or the reason why nothing does."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence

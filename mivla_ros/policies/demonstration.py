@@ -102,7 +102,7 @@ class DemonstrationPolicy:
             self._player.start(observation)
             self._started_ns = observation.stamp_ns
         elapsed = (observation.stamp_ns - self._started_ns) / 1e9 - self.options.start_hold
-        steps = elapsed + self.options.step_seconds * np.arange(self.options.horizon)
+        steps = elapsed + self.options.step_seconds * np.arange(self.options.horizon, dtype=np.float64)
         arms = self._player.sample(steps)
         finished = elapsed > self._player.seconds
         return Actions(

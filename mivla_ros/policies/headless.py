@@ -50,8 +50,9 @@ class Episode:
         """One line."""
         words = "success" if self.success else f"FAILURE ({self.failure or self.reason})"
         return (
-            f"seed {self.seed}: {words}, completion {self.completion:.2f}, {self.seconds:.2f} s, bottle {1e3 * self.offset:.1f} mm "
-            f"from the pad's centre, {self.refused_chunks} chunks refused, {self.clipped_steps} steps clipped"
+            f"seed {self.seed}: {words}, completion {self.completion:.2f}, {self.seconds:.2f} s, "
+            f"bottle {1e3 * self.offset:.1f} mm from the pad's centre, "
+            f"{self.refused_chunks} chunks refused, {self.clipped_steps} steps clipped"
         )
 
 

@@ -12,8 +12,9 @@ End effector (one arm)::
 Hands (one or two)::
 
     time             (N,)    s, strictly increasing
-    hand             (N, 48) columns as ``action_space``: left 24 then right 24, each wrist xyz (m), 6-D rotation, five finger
-                             tips xyz (m, in the frame, not relative to the wrist); a hand that is not there is NaN throughout
+    hand             (N, 48) columns as ``action_space``: left 24 then right 24, each wrist xyz (m), 6-D
+                             rotation, five finger tips xyz (m, in the frame, not relative to the
+                             wrist); a hand that is not there is NaN throughout
     frame            text    frame of all of it; optional, else the option ``frame`` must name one
     thumb_knuckle_left, thumb_knuckle_right  (N, 7)  xyz (m) + wxyz; optional
 """

@@ -155,10 +155,17 @@ class PolarPath:
         return self._append(phase, quintic(start, goal, seconds), seconds, opening, fades=True)
 
     def rest(self, phase: str, seconds: float, opening: float) -> int:
-        """Append a rest where the path ends; returns when it is over."""
-        still = np.zeros((6, 4))
-        still[0] = self.goal
-        return self._append(phase, still, seconds, opening, fades=False)
+        """Append a rest where the path ends; returns when it is over. After a cut in mid-move the rest begins
+        with coming to a halt.
+        """
+        last = self.segments[-1]
+        start = last.state(last.end_ns)
+        still = np.abs(start[1]).max() < 1e-6 and np.abs(start[2]).max() < 1e-6
+        coefficients = np.zeros((6, 4))
+        coefficients[0] = start[0]
+        if not still:
+            coefficients = quintic(start, start[0] + start[1] * seconds / 2, seconds)
+        return self._append(phase, coefficients, seconds, opening, fades=False)
 
     def cut(self, time_ns: int) -> None:
         """Forget everything after a time; the next move goes on from there with the path's own speed and

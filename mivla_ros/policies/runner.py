@@ -177,10 +177,12 @@ class PolicyRunner:
             try:
                 self.policy.reset(instruction, seed)
             except PolicyError as error:
-                return self._fail(generation, error)
+                self._fail(generation, error)
+                return None
         seen = self._synchroniser.observe(now_ns, instruction)
         if isinstance(seen, Stop):
-            return self._refuse(seen)
+            self._refuse(seen)
+            return None
         if seen.stamp_ns == self._last_stamp_ns and not must_reset:
             with self._lock:
                 self._next_ns = now_ns + NANOSECONDS // 200  # nothing new to see yet
@@ -191,11 +193,12 @@ class PolicyRunner:
         try:
             actions = self.policy.infer(seen, progress)
         except PolicyError as error:
-            return self._fail(generation, error)
+            self._fail(generation, error)
+            return None
         except Exception as error:  # a policy is foreign code; whatever it raises must not end the node
-            return self._fail(
-                generation, PolicyError(self.policy.spec.name, f"{type(error).__name__}: {error}")
-            )
+            name = self.policy.spec.name
+            self._fail(generation, PolicyError(name, f"{type(error).__name__}: {error}"))
+            return None
         return self._finish(seen, actions, generation, instruction, progress, start_ns, self._clock())
 
     def _finish(
@@ -227,16 +230,14 @@ class PolicyRunner:
             except (ActionChunkError, ValueError) as error:
                 value, limit = getattr(error, "value", nan), getattr(error, "limit", nan)
                 subject = getattr(error, "field", spec.name)
-                return self._drop(
-                    Stop(Reason.POLICY_OUTPUT_INVALID, subject, value, limit, message=str(error))
-                )
+                self._drop(Stop(Reason.POLICY_OUTPUT_INVALID, subject, value, limit, message=str(error)))
+                return None
             seconds = (end_ns - start_ns) / 1e9
             deadline = self._options.deadline or inf
             if seconds > deadline or end_ns > chunk.valid_until_ns:
                 whole = (chunk.valid_until_ns - start_ns) / 1e9
-                return self._drop(
-                    Stop(Reason.POLICY_DEADLINE, "inference", seconds, min(deadline, whole), "s")
-                )
+                self._drop(Stop(Reason.POLICY_DEADLINE, "inference", seconds, min(deadline, whole), "s"))
+                return None
             self._status = replace(self._status, sequence=chunk.sequence)
             self._times.append(end_ns)
             if actions.finished:

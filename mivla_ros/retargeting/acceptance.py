@@ -58,9 +58,7 @@ class Acceptance:
         if delay_ns > self._options.max_delay_ns:
             limit = self._options.max_delay_ns / 1e9
             words = "the first step is due too far ahead"
-            raise refuse(
-                Reason.CHUNK_OUT_OF_RANGE, "delay of the first step", words, delay_ns / 1e9, limit, "s"
-            )
+            raise refuse(Reason.CHUNK_OUT_OF_RANGE, "delay of the first step", words, delay_ns / 1e9, limit, "s")
         if now_ns > chunk.valid_until_ns:
             raise refuse(
                 Reason.CHUNK_EXPIRED,

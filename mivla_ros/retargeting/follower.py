@@ -189,9 +189,7 @@ class Follower:
     def release(self) -> int:
         """Obey chunks again, those of a new generation only; returns it."""
         self._latched = None
-        self._reason = Stop(
-            Reason.CHUNK_MISSING, message="released, waiting for a chunk of the new generation"
-        )
+        self._reason = Stop(Reason.CHUNK_MISSING, message="released, waiting for a chunk of the new generation")
         return self._acceptance.raise_generation()
 
     def hold(self, stop: Stop, now_ns: int) -> list[Command]:
@@ -256,9 +254,7 @@ class Follower:
         report = self.report
         if report is not None and report.expired_steps:
             return Stop(Reason.CHUNK_EXPIRED, "steps due after valid_until", report.expired_steps, 0)
-        return Stop(
-            Reason.CHUNK_EXHAUSTED, message="every step has been executed and no newer chunk is there"
-        )
+        return Stop(Reason.CHUNK_EXHAUSTED, message="every step has been executed and no newer chunk is there")
 
     def _transforms(self, chunk: ActionChunk, base_from_frame: BaseFromFrame) -> dict[str, Array]:
         profiles = {arm.name: arm for arm in self._retargeter.profile.arms}
@@ -280,9 +276,7 @@ class Follower:
                 away = float(np.max(np.abs(measured - motion.arm.positions[-1])))
                 if not rested or away <= self._options.rest_error:
                     continue
-                log.info(
-                    "arm %r rests %.3g away from its last command and starts from where it is", arm.name, away
-                )
+                log.info("arm %r rests %.3g away from its last command and starts from where it is", arm.name, away)
             self._running[arm.name] = self._measured_motion(arm, now_ns, moving=motion is None)
 
     def _measured_motion(self, arm: ArmProfile, now_ns: int, moving: bool) -> ArmMotion:
@@ -351,9 +345,7 @@ class Follower:
             if arm.name in self._running:
                 # the gripper keeps its target: what it holds must not fall
                 gripper = self._running[arm.name].gripper
-                self._running[arm.name] = ArmMotion(
-                    self._measured_motion(arm, now_ns, moving=False).arm, gripper
-                )
+                self._running[arm.name] = ArmMotion(self._measured_motion(arm, now_ns, moving=False).arm, gripper)
         self._tracking = False
         self._reason = stop
         self._acceptance.raise_generation()
@@ -368,9 +360,7 @@ class Follower:
         self._joints.forget()
         self._progress.end(before_ns)
         self._tracking = False
-        self._reason = Stop(
-            Reason.CLOCK_JUMP, "step of the clock", (now_ns - before_ns) / NANOSECONDS, limit, "s"
-        )
+        self._reason = Stop(Reason.CLOCK_JUMP, "step of the clock", (now_ns - before_ns) / NANOSECONDS, limit, "s")
         return commands
 
     def _cancelled(self) -> list[Command]:

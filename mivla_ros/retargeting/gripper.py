@@ -8,9 +8,7 @@ from mivla_ros.action_chunk import GripperKind
 Array = NDArray[np.float64]
 
 
-def gripper_reference(
-    positions: Array, kind: GripperKind, step_times: Array, times: Array
-) -> tuple[Array, Array]:
+def gripper_reference(positions: Array, kind: GripperKind, step_times: Array, times: Array) -> tuple[Array, Array]:
     """Joint positions and velocities (N, 1) at times (N,) for positions (K,) due at rising step_times (K,),
     seconds.
 

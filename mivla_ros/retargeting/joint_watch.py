@@ -38,9 +38,7 @@ class JointWatch:
         oldest = min(self._names, key=lambda name: self._states[name][0])
         age_ns = now_ns - self._states[oldest][0]
         if age_ns > self._stale_ns:
-            raise refuse(
-                Reason.JOINTS_STALE, f"joint {oldest!r} age", "", age_ns / 1e9, self._stale_ns / 1e9, "s"
-            )
+            raise refuse(Reason.JOINTS_STALE, f"joint {oldest!r} age", "", age_ns / 1e9, self._stale_ns / 1e9, "s")
 
     def state(self, names: Sequence[str]) -> tuple[int, Array, Array]:
         """Oldest stamp, positions and velocities (n,) of joints that ``check`` has found."""

@@ -52,9 +52,7 @@ def follow_reference(
     ``tolerance`` (rad or m) off the reference are flagged with the limits that held them.
     """
     shape = reference.shape
-    limited = Limited(
-        np.empty(shape), np.empty(shape), np.zeros(shape, dtype=np.int64), np.zeros((*shape, 3))
-    )
+    limited = Limited(np.empty(shape), np.empty(shape), np.zeros(shape, dtype=np.int64), np.zeros((*shape, 3)))
     _follow(
         reference, velocities, start, start_velocity, limits.lower, limits.upper, limits.velocity,
         limits.acceleration, period, tolerance,

@@ -43,9 +43,7 @@ class JointTrajectory:
         return ((a * s + b) * s + m0) * s + p0, ((3 * a * s + 2 * b) * s + m0) / period
 
     @classmethod
-    def resting(
-        cls, joint_names: tuple[str, ...], positions: Array, time_ns: int, period_ns: int
-    ) -> "JointTrajectory":
+    def resting(cls, joint_names: tuple[str, ...], positions: Array, time_ns: int, period_ns: int) -> "JointTrajectory":
         """A single point: rest at positions (n,)."""
         rows = np.array(positions, dtype=np.float64)[None]
         return cls(joint_names, time_ns, period_ns, rows, np.zeros_like(rows))

@@ -101,9 +101,7 @@ class Retargeter:
         end = chunk.steps_due_by(chunk.valid_until_ns)
         if first >= end:
             late = (start_ns - chunk.end_ns) / 1e9
-            raise refuse(
-                Reason.CHUNK_EXPIRED, "time since its last step", "every step is past", late, 0.0, "s"
-            )
+            raise refuse(Reason.CHUNK_EXPIRED, "time since its last step", "every step is past", late, 0.0, "s")
         steps = slice(max(first - 1, 0), end)  # the last late step says where the path comes from
         motions, reports = {}, []
         for actions in chunk.arms:
@@ -170,9 +168,7 @@ class Retargeter:
             words = f"robot {self.profile.name!r} has the arms {', '.join(self.arms)}"
             raise refuse(Reason.CHUNK_INVALID, f"arm {actions.name!r}", words)
         if actions.gripper is not None and model.profile.gripper is None:
-            raise refuse(
-                Reason.CHUNK_INVALID, f"arm {actions.name!r} gripper_openings", "this arm has no gripper"
-            )
+            raise refuse(Reason.CHUNK_INVALID, f"arm {actions.name!r} gripper_openings", "this arm has no gripper")
         return model
 
     def _chain(self, arm: ArmProfile, eef_frame: str) -> Chain:
@@ -181,9 +177,7 @@ class Retargeter:
             try:
                 chain = chain_from_urdf(self._urdf, arm.base_frame, key[1])
             except KinematicsError as error:
-                raise refuse(
-                    Reason.CHUNK_INVALID, f"arm {arm.name!r} eef_frame {key[1]!r}", str(error)
-                ) from error
+                raise refuse(Reason.CHUNK_INVALID, f"arm {arm.name!r} eef_frame {key[1]!r}", str(error)) from error
             if chain.joint_names != arm.joints:
                 words = f"is moved by {', '.join(chain.joint_names)}, not by the arm's joints"
                 raise refuse(Reason.CHUNK_INVALID, f"arm {arm.name!r} eef_frame {key[1]!r}", words)
@@ -223,9 +217,7 @@ class Retargeter:
         step_times = _step_times(chunk, steps, start_ns)
         knots = _continued(Knots(step_times, tracked.joints), before, chunk.step_ns, start_ns)
         start, velocity = before.state(start_ns)
-        positions, velocities = join_and_stop(
-            knots, start, velocity, model.limits, period, self.options.blend
-        )
+        positions, velocities = join_and_stop(knots, start, velocity, model.limits, period, self.options.blend)
         limited = follow_reference(positions, velocities, start, velocity, model.limits, period)
         clips = _clips(limited, model, chunk, start_ns, self.period_ns, first, steps.stop)
         settled = _settled(limited.positions, limited.velocities, positions[-1], model.limits, period)
@@ -243,18 +235,14 @@ class Retargeter:
         knots = _continued(knots, before, chunk.step_ns, start_ns)
         count = int(np.ceil(max(knots.times[-1], 0.0) / period)) + 1
         times = period * np.arange(count, dtype=np.float64)
-        positions, velocities = gripper_reference(
-            knots.positions[:, 0], actions.gripper_kind, knots.times, times
-        )
+        positions, velocities = gripper_reference(knots.positions[:, 0], actions.gripper_kind, knots.times, times)
         start, velocity = before.state(start_ns)
         limited = follow_reference(positions, velocities, start, velocity, limits, period)
         settled = _settled(limited.positions, limited.velocities, positions[-1], limits, period)
         # a gripper mostly rests: points that only repeat the last one are not sent
         moving = np.flatnonzero(np.any(settled[0] != settled[0][-1], axis=1))
         count = int(moving[-1]) + 2 if len(moving) else 1
-        return JointTrajectory(
-            (gripper.joint,), start_ns, self.period_ns, settled[0][:count], settled[1][:count]
-        )
+        return JointTrajectory((gripper.joint,), start_ns, self.period_ns, settled[0][:count], settled[1][:count])
 
     def _stopped(self, before: JointTrajectory, limits: JointLimits, start_ns: int) -> JointTrajectory:
         points = stop_points(*before.state(start_ns), limits, self.period_ns / NANOSECONDS)
@@ -279,9 +267,7 @@ def _arm_model(urdf: str, arm: ArmProfile) -> ArmModel:
 
 def _gripper_limits(gripper: GripperProfile) -> JointLimits:
     lower, upper = sorted((gripper.closed, gripper.open))
-    return JointLimits(
-        *(np.array([value]) for value in (lower, upper, gripper.velocity, gripper.acceleration))
-    )
+    return JointLimits(*(np.array([value]) for value in (lower, upper, gripper.velocity, gripper.acceleration)))
 
 
 def _step_times(chunk: ActionChunk, steps: slice, start_ns: int) -> Array:
@@ -297,9 +283,7 @@ def _continued(knots: Knots, before: JointTrajectory, step_ns: int, start_ns: in
     count = max(-(-ahead_ns // step_ns), 1)
     early = np.arange(count) * ahead_ns // count
     states = np.array([before.state(start_ns + int(t))[0] for t in early])
-    return Knots(
-        np.concatenate([early / NANOSECONDS, knots.times]), np.concatenate([states, knots.positions])
-    )
+    return Knots(np.concatenate([early / NANOSECONDS, knots.times]), np.concatenate([states, knots.positions]))
 
 
 def _settled(

@@ -49,14 +49,10 @@ def track_eef(
     check_positions(arm.name, chain, poses)
     poses, clips = clamp_to_workspace(arm, poses, steps.start)
     solution = solve_path(chain, smooth_poses(poses), seed, np.array(arm.velocity) * step_seconds, options)
-    return TrackedSteps(
-        solution.q, solution.status, solution.position_error, solution.rotation_error, tuple(clips)
-    )
+    return TrackedSteps(solution.q, solution.status, solution.position_error, solution.rotation_error, tuple(clips))
 
 
-def track_joints(
-    arm: ArmProfile, chain: Chain, actions: ArmActions, seed: Array, steps: slice
-) -> TrackedSteps:
+def track_joints(arm: ArmProfile, chain: Chain, actions: ArmActions, seed: Array, steps: slice) -> TrackedSteps:
     """Follow the chunk's joint values over ``steps`` of the horizon, clipped to the position limits.
 
     Raises RetargetingError (CHUNK_INVALID) unless the chunk names exactly the arm's joints, and
@@ -84,9 +80,7 @@ def track_joints(
         )
         for k, j in np.argwhere(joints != asked)
     ]
-    joints, outside = hold_outside_workspace(
-        arm, joints, forward_kinematics(chain, joints), seed, steps.start
-    )
+    joints, outside = hold_outside_workspace(arm, joints, forward_kinematics(chain, joints), seed, steps.start)
     zeros = np.zeros(len(joints))
     status = np.full(len(joints), int(PathStatus.REACHED), dtype=np.int64)
     return TrackedSteps(joints, status, zeros, zeros, tuple(clips + outside))

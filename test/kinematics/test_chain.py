@@ -69,9 +69,7 @@ def test_no_pose_lies_beyond_the_reach() -> None:
         ('xyz="0.2 0.05 0"', 'xyz="0.2 nan 0"', "base", "tool", "joint 'j4' origin", "finite"),
     ],
 )
-def test_what_cannot_be_used_is_named(
-    old: str, new: str, base: str, tip: str, subject: str, words: str
-) -> None:
+def test_what_cannot_be_used_is_named(old: str, new: str, base: str, tip: str, subject: str, words: str) -> None:
     assert old in SEVEN_JOINTS
     with pytest.raises(KinematicsError) as caught:
         chain_from_urdf(SEVEN_JOINTS.replace(old, new), base, tip)

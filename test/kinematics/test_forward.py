@@ -27,9 +27,7 @@ def oracle(urdf: str, chain: Chain, q: np.ndarray) -> tuple[np.ndarray, np.ndarr
     columns = []
     for name, value in zip(chain.joint_names, q, strict=True):
         joint = model.joints[model.getJointId(name)]
-        full[joint.idx_q : joint.idx_q + joint.nq] = (
-            [np.cos(value), np.sin(value)] if joint.nq == 2 else [value]
-        )
+        full[joint.idx_q : joint.idx_q + joint.nq] = [np.cos(value), np.sin(value)] if joint.nq == 2 else [value]
         columns.append(joint.idx_v)
     pinocchio.computeJointJacobians(model, data, full)
     pinocchio.updateFramePlacements(model, data)
@@ -39,9 +37,7 @@ def oracle(urdf: str, chain: Chain, q: np.ndarray) -> tuple[np.ndarray, np.ndarr
     pose = np.concatenate(
         [tip.translation, Rotation.from_matrix(tip.rotation).as_quat(canonical=True, scalar_first=True)]
     )
-    jac = pinocchio.getFrameJacobian(model, data, tip_id, pinocchio.ReferenceFrame.LOCAL_WORLD_ALIGNED)[
-        :, columns
-    ]
+    jac = pinocchio.getFrameJacobian(model, data, tip_id, pinocchio.ReferenceFrame.LOCAL_WORLD_ALIGNED)[:, columns]
     turn = np.kron(np.eye(2), base.rotation.T)
     return pose, turn @ jac
 
@@ -65,9 +61,7 @@ def test_the_jacobian_is_the_slope_of_the_pose(chain: Chain, seed: int) -> None:
     jac, small = jacobian(chain, q), 1e-6
     for j in range(chain.size):
         step = np.eye(chain.size)[j] * small
-        slope = pose_errors(forward_kinematics(chain, q + step), forward_kinematics(chain, q - step)) / (
-            2 * small
-        )
+        slope = pose_errors(forward_kinematics(chain, q + step), forward_kinematics(chain, q - step)) / (2 * small)
         assert np.allclose(jac[:, j], slope, atol=1e-8)
 
 
@@ -82,9 +76,7 @@ unit_quaternions = st.integers(0, 2**31).map(lambda s: Rotation.random(rng=np.ra
 
 
 @given(first=unit_quaternions, second=unit_quaternions, sign=st.sampled_from([1, -1]))
-def test_rotation_errors_are_those_of_scipy_whatever_the_sign(
-    first: Rotation, second: Rotation, sign: int
-) -> None:
+def test_rotation_errors_are_those_of_scipy_whatever_the_sign(first: Rotation, second: Rotation, sign: int) -> None:
     poses = [np.r_[0, 0, 0, s * r.as_quat(scalar_first=True)] for r, s in ((first, 1), (second, sign))]
     error = pose_errors(poses[0], poses[1])
     assert np.allclose(error[3:], (first * second.inv()).as_rotvec(), atol=1e-7)

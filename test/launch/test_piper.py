@@ -27,7 +27,7 @@ def test_the_bottle_ends_on_the_pad_and_others_can_listen(start_launch: StartLau
     assert observed <= due
 
     assert launch.wait(300) == 0, launch.output()[-6000:]
-    assert "the task is done" in launch.output()
+    assert "task 'bottle_on_pad' done after" in launch.output()
     _assert_recording_holds_every_stream(next(tmp_path.glob("piper_*")))
 
 

@@ -27,11 +27,7 @@ def streams(stamps: dict[str, list[int]]) -> dict[str, Samples[CameraImage]]:
 
 @given(cameras, st.integers(0, 60))
 def test_the_set_is_the_newest_one_within_the_skew(stamps: dict[str, list[int]], skew: int) -> None:
-    fitting = [
-        combination
-        for combination in product(*stamps.values())
-        if max(combination) - min(combination) <= skew
-    ]
+    fitting = [combination for combination in product(*stamps.values()) if max(combination) - min(combination) <= skew]
     chosen = newest_set(streams(stamps), skew)
     if not fitting:
         assert chosen is None

@@ -7,9 +7,7 @@ arrivals = st.lists(st.integers(0, 200), max_size=120)
 
 
 @given(arrivals, st.integers(1, 20))
-def test_whatever_the_order_of_arrival_samples_are_sorted_unique_and_bounded(
-    stamps: list[int], count: int
-) -> None:
+def test_whatever_the_order_of_arrival_samples_are_sorted_unique_and_bounded(stamps: list[int], count: int) -> None:
     samples: Samples[int] = Samples(count)
     for stamp in stamps:
         samples.add(stamp, stamp)

@@ -26,9 +26,7 @@ def picture(value: int) -> NDArray[np.uint8]:
 
 
 def synchroniser(cameras: int = 2, needs_objects: bool = False, **limits: float) -> Synchroniser:
-    return Synchroniser(
-        PROFILE.arms, PROFILE.cameras[:cameras], eef_pose, StreamLimits(**limits), needs_objects
-    )
+    return Synchroniser(PROFILE.arms, PROFILE.cameras[:cameras], eef_pose, StreamLimits(**limits), needs_objects)
 
 
 def feed_joints(
@@ -97,9 +95,7 @@ def test_a_stream_that_never_came_is_missing_by_name(silent: str) -> None:
     assert stop.subject == silent
 
 
-@pytest.mark.parametrize(
-    ("stale", "age"), [("head_camera", 0.6), ("joint_states", 0.21), ("simulation/objects", 0.6)]
-)
+@pytest.mark.parametrize(("stale", "age"), [("head_camera", 0.6), ("joint_states", 0.21), ("simulation/objects", 0.6)])
 def test_a_stream_that_stopped_is_stale_with_its_age_and_limit(stale: str, age: float) -> None:
     sync = synchroniser(cameras=1, needs_objects=True)
     now_ms = 1000
@@ -109,9 +105,7 @@ def test_a_stream_that_stopped_is_stale_with_its_age_and_limit(stale: str, age: 
 
     feed_joints(sync, 0, newest("joint_states"), 5)
     sync.add_image("head_camera", START + newest("head_camera") * MS, picture(1))
-    sync.add_objects(
-        START + newest("simulation/objects") * MS, {"pad": np.array([0, 0, 0, 1.0, 0, 0, 0])}, "world"
-    )
+    sync.add_objects(START + newest("simulation/objects") * MS, {"pad": np.array([0, 0, 0, 1.0, 0, 0, 0])}, "world")
     stop = refused(sync, now_ms)
     assert (stop.reason, stop.subject) == (Reason.STREAM_STALE, stale)
     assert stop.value == pytest.approx(age)

@@ -34,7 +34,7 @@ def rotations(poses: np.ndarray) -> Rotation:
 
 
 def played(policy: DemonstrationPolicy, seconds: float, every: float = 0.2) -> tuple[np.ndarray, np.ndarray]:
-    """Times and poses of the steps that a robot would execute: the first ones of each chunk until the next."""
+    """Times and poses of the steps that a robot would execute: of each chunk those until the next."""
     steps = round(every / policy.spec.step_seconds)
     times, poses = [], []
     for start in np.arange(0.0, seconds, every):
@@ -69,13 +69,9 @@ def test_a_relative_motion_begins_where_the_robot_is_and_moves_by_the_recorded_c
 @given(st.floats(-3.1, 3.1))
 def test_yaw_turns_the_change_of_place_and_of_rotation(tmp_path_factory, yaw: float) -> None:
     arrays = eef_arrays(100)
-    arrays["quaternion_xyzw"] = Rotation.from_rotvec(
-        np.outer(np.linspace(0, 1, 100), [0.3, -0.5, 0.7])
-    ).as_quat()
+    arrays["quaternion_xyzw"] = Rotation.from_rotvec(np.outer(np.linspace(0, 1, 100), [0.3, -0.5, 0.7])).as_quat()
     path = save(tmp_path_factory.mktemp("yaw"), arrays)
-    plain, turned = (
-        player(path, yaw=y, start_hold=0.0).infer(seen(), Progress()).arms[0].eef for y in (0.0, yaw)
-    )
+    plain, turned = (player(path, yaw=y, start_hold=0.0).infer(seen(), Progress()).arms[0].eef for y in (0.0, yaw))
     about_z = Rotation.from_euler("z", yaw)
     assert turned[:, :3] - HOME[:3] == pytest.approx(about_z.apply(plain[:, :3] - HOME[:3]), abs=1e-9)
     home = rotations(HOME[None])
@@ -114,7 +110,7 @@ def test_it_finishes_when_the_recording_is_over_and_begins_again_after_a_reset(t
 
     assert [finished(at) for at in (0.0, 1.4, 1.51)] == [False, False, True]
     policy.reset("again", 1)
-    elsewhere = HOME + [0.1, 0, 0, 0, 0, 0, 0]
+    elsewhere = np.concatenate([HOME[:3] + 0.1, HOME[3:]])
     again = policy.infer(seen(9.0, elsewhere), Progress())
     assert not again.finished
     assert again.arms[0].eef[0] == pytest.approx(elsewhere, abs=1e-9)

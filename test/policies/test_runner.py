@@ -15,19 +15,21 @@ PROFILE = load_profile("piper")
 SESSION = bytes(range(16))
 MS = 1_000_000
 HOLD = ArmActions("arm", Space.EEF, "tcp", eef=np.tile([0.3, 0, 0.2, 1, 0, 0, 0], (8, 1)), gripper=np.ones(8))
+ANSWER = Actions((HOLD,), 0.02, 0.05)
+SPEC = PolicySpec("fake", "r1", (), "base_link", 8, 0.05, 0.2)
 
 
 @dataclass
 class FakePolicy:
     """Answers the same each time; ``during`` is called while it infers."""
 
-    answer: Actions = Actions((HOLD,), 0.02, 0.05)
+    answer: Actions = ANSWER
     error: Exception | None = None
     during: object = None
     resets: list[tuple[str, int]] = field(default_factory=list)
     seen: list[tuple[Observation, Progress]] = field(default_factory=list)
     reset_error: PolicyError | None = None
-    spec: PolicySpec = PolicySpec("fake", "r1", (), "base_link", 8, 0.05, 0.2)
+    spec: PolicySpec = SPEC
 
     def reset(self, instruction: str, seed: int) -> None:
         if self.reset_error is not None:
@@ -48,9 +50,7 @@ class FakePolicy:
 class Bench:
     """A runner with a clock to set and joints to feed."""
 
-    def __init__(
-        self, policy: FakePolicy | None = None, needs_instruction: bool = True, **options: float
-    ) -> None:
+    def __init__(self, policy: FakePolicy | None = None, needs_instruction: bool = True, **options: float) -> None:
         self.now_ns = 1000 * MS
         self.policy = policy or FakePolicy()
         self.synchroniser = Synchroniser(PROFILE.arms, (), lambda arm, q: np.array([*q[:3], 1.0, 0, 0, 0]))
@@ -246,9 +246,7 @@ def test_an_invalid_answer_is_never_given_out(arm: ArmActions, subject: str) -> 
 
 
 @pytest.mark.parametrize(("takes_ms", "options"), [(110, {"deadline": 0.1}), (430, {})])
-def test_an_answer_that_comes_too_late_is_dropped_with_its_time(
-    takes_ms: int, options: dict[str, float]
-) -> None:
+def test_an_answer_that_comes_too_late_is_dropped_with_its_time(takes_ms: int, options: dict[str, float]) -> None:
     policy = FakePolicy()
     bench = Bench(policy, **options).begin()
     policy.during = lambda: setattr(bench, "now_ns", bench.now_ns + takes_ms * MS)

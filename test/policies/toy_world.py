@@ -73,7 +73,7 @@ class ToyWorld:
             self.bottle[3:] = (rotation * turn).as_quat(scalar_first=True)
 
     def _close(self, pose: NDArray[np.float64], rotation: Rotation) -> None:
-        sideways = rotation.inv().apply(self.bottle[:3] + [0, 0, pose[2]] - pose[:3])
+        sideways = rotation.inv().apply(self.bottle[:3] + np.array([0, 0, pose[2]]) - pose[:3])
         around = abs(sideways[1]) < 0.04 and -0.05 < sideways[2] < 0.0 and self.bottle[2] < pose[2] < 0.18
         if not around or self.slippery > 0:
             self.slippery -= 1

@@ -71,9 +71,7 @@ def eef_chunk(
 
 def joint_chunk(joints: Array, names: tuple[str, ...] = ARM.joints, **changes: object) -> ActionChunk:
     """A chunk of joint values (H, n)."""
-    return chunk_of(
-        ArmActions(ARM.name, Space.JOINT, joint_names=names, joints=joints), len(joints), **changes
-    )
+    return chunk_of(ArmActions(ARM.name, Space.JOINT, joint_names=names, joints=joints), len(joints), **changes)
 
 
 class PerfectRobot:

@@ -97,10 +97,7 @@ def test_a_restarted_policy_node_takes_over_after_silence_if_it_knows_the_genera
     acceptance.check(restarted, now_ns)
     assert refusal(acceptance, restarted.stamped(generation=0), now_ns).reason is Reason.CHUNK_OUTDATED
     acceptance.accept(restarted, now_ns)
-    assert (
-        refusal(acceptance, chunk(sequence=7, generation=2, **times), now_ns).reason
-        is Reason.CHUNK_FOREIGN_SESSION
-    )
+    assert refusal(acceptance, chunk(sequence=7, generation=2, **times), now_ns).reason is Reason.CHUNK_FOREIGN_SESSION
 
 
 def test_after_a_release_only_a_new_generation_is_taken(acceptance: Acceptance) -> None:

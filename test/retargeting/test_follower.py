@@ -160,9 +160,7 @@ def test_a_chunk_that_is_wrong_makes_it_hold_at_once(moving: PerfectRobot, what:
     assert moving.give(chunk(moving, 4)) and moving.follower.mode is Mode.TRACKING
 
 
-@pytest.mark.parametrize(
-    "changes", [{"sequence": 2}, {"session": b"x" * 16}, {"valid_until_ns": START_NS + 1}]
-)
+@pytest.mark.parametrize("changes", [{"sequence": 2}, {"session": b"x" * 16}, {"valid_until_ns": START_NS + 1}])
 def test_a_chunk_that_is_not_obeyed_does_not_disturb_the_one_that_is(
     moving: PerfectRobot, changes: dict[str, object]
 ) -> None:
@@ -187,9 +185,7 @@ def test_an_arm_that_is_held_back_is_not_pushed(moving: PerfectRobot) -> None:
     commands = moving.follower.tick(moving.now_ns)
     assert [(command.controller, command.trajectory) for command in commands] == [("arm_controller", None)]
     reason = moving.follower.reason
-    assert (
-        reason.reason is Reason.TRACKING_ERROR and "joint1" in reason.subject and reason.value > reason.limit
-    )
+    assert reason.reason is Reason.TRACKING_ERROR and "joint1" in reason.subject and reason.value > reason.limit
     # what was planned before is void; what is planned now starts where the arm is
     assert moving.give(chunk(moving, 3)) == []
     commands = moving.give(chunk(moving, 4, generation=moving.follower.generation))

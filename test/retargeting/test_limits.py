@@ -45,9 +45,7 @@ def test_a_legal_reference_is_followed_exactly_and_without_lag() -> None:
 def test_a_step_is_approached_without_overshoot(target: float, start: float) -> None:
     reference = np.full((400, 1), target)
     one = JointLimits(*(np.array([x]) for x in (-1.1, 1.1, 2.0, 8.0)))
-    limited = follow_reference(
-        reference, np.zeros_like(reference), np.array([start]), np.zeros(1), one, PERIOD
-    )
+    limited = follow_reference(reference, np.zeros_like(reference), np.array([start]), np.zeros(1), one, PERIOD)
     way = (limited.positions[:, 0] - start) * np.sign(target - start)
     assert way.max() <= abs(target - start) + 1e-9
     assert limited.positions[-1, 0] == pytest.approx(target, abs=1e-6)

@@ -37,9 +37,7 @@ def assert_legal(trajectory: JointTrajectory) -> None:
     lim = limits()
     assert (np.abs(trajectory.velocities) <= lim.velocity + 1e-9).all()
     assert (np.abs(np.diff(trajectory.velocities, axis=0)) <= lim.acceleration * PERIOD + 1e-6).all()
-    assert (trajectory.positions >= lim.lower - 1e-9).all() and (
-        trajectory.positions <= lim.upper + 1e-9
-    ).all()
+    assert (trajectory.positions >= lim.lower - 1e-9).all() and (trajectory.positions <= lim.upper + 1e-9).all()
     assert not trajectory.velocities[-1].any()
 
 
@@ -52,9 +50,7 @@ def refusal(chunk: object, **changes: object) -> Stop:
 @pytest.mark.parametrize("horizon, step", [(16, 1 / 15), (64, 1 / 30), (8, 0.1), (30, 1 / 50), (1, 1 / 15)])
 def test_a_chunk_is_followed_on_time_within_a_millimetre(horizon: int, step: float) -> None:
     times = np.arange(horizon) * step
-    done = retargeter().retarget(
-        eef_chunk(swing(times), step=step), resting(), START_NS, {ARM.name: IDENTITY}
-    )
+    done = retargeter().retarget(eef_chunk(swing(times), step=step), resting(), START_NS, {ARM.name: IDENTITY})
     motion = done.motions[ARM.name].arm
     assert_legal(motion)
     assert done.report.first_step == 0 and done.report.steps == horizon
@@ -90,9 +86,7 @@ def test_whatever_is_asked_for_the_motion_is_legal(seed: int) -> None:
 @given(at=st.floats(0.05, 0.9), shift=st.floats(-0.05, 0.05))
 @settings(max_examples=30, deadline=None)
 def test_a_newer_chunk_is_joined_without_a_step_in_position_or_velocity(at: float, shift: float) -> None:
-    first = retargeter().retarget(
-        eef_chunk(swing(np.arange(16) / 15)), resting(), START_NS, {ARM.name: IDENTITY}
-    )
+    first = retargeter().retarget(eef_chunk(swing(np.arange(16) / 15)), resting(), START_NS, {ARM.name: IDENTITY})
     splice_ns = START_NS + round(at * NANOSECONDS)
     newer = eef_chunk(swing(at - 0.1 + np.arange(16) / 15) + shift, first_ns=splice_ns - NANOSECONDS // 10)
     second = retargeter().retarget(newer, first.motions, splice_ns, {ARM.name: IDENTITY})
@@ -109,9 +103,7 @@ def test_a_newer_chunk_is_joined_without_a_step_in_position_or_velocity(at: floa
 
 
 def test_a_chunk_that_begins_later_lets_the_running_motion_go_on() -> None:
-    first = retargeter().retarget(
-        eef_chunk(swing(np.arange(16) / 15)), resting(), START_NS, {ARM.name: IDENTITY}
-    )
+    first = retargeter().retarget(eef_chunk(swing(np.arange(16) / 15)), resting(), START_NS, {ARM.name: IDENTITY})
     splice_ns, due_ns = START_NS + 200_000_000, START_NS + 500_000_000
     newer = eef_chunk(swing(0.5 + np.arange(16) / 15), first_ns=due_ns)
     second = retargeter().retarget(newer, first.motions, splice_ns, {ARM.name: IDENTITY})
@@ -147,12 +139,7 @@ def test_poses_are_moved_to_the_arm_s_base() -> None:
         (turn * Rotation.from_quat(eef[:, 3:], scalar_first=True)).as_quat(scalar_first=True),
     ])  # fmt: skip
     elsewhere = chunk_of(ArmActions(ARM.name, Space.EEF, ARM.eef_frame, frame_poses), 16, frame_id="table")
-    there = (
-        retargeter()
-        .retarget(elsewhere, resting(), START_NS, {ARM.name: base_from_frame})
-        .motions[ARM.name]
-        .arm
-    )
+    there = retargeter().retarget(elsewhere, resting(), START_NS, {ARM.name: base_from_frame}).motions[ARM.name].arm
     here = retargeter().retarget(chunk, resting(), START_NS, {ARM.name: IDENTITY}).motions[ARM.name].arm
     assert np.allclose(there.positions, here.positions, atol=1e-6)
 
@@ -303,9 +290,7 @@ def test_the_gripper_goes_where_it_is_told_and_stays_where_it_is_not() -> None:
 
 
 def test_a_stop_brakes_within_the_limits_from_where_it_is_sent() -> None:
-    done = retargeter().retarget(
-        eef_chunk(swing(np.arange(16) / 15, 0.5)), resting(), START_NS, {ARM.name: IDENTITY}
-    )
+    done = retargeter().retarget(eef_chunk(swing(np.arange(16) / 15, 0.5)), resting(), START_NS, {ARM.name: IDENTITY})
     splice_ns = START_NS + 700_000_000
     stopped = retargeter().stop(done.motions, splice_ns)[ARM.name].arm
     for old, new in zip(done.motions[ARM.name].arm.state(splice_ns), stopped.state(splice_ns), strict=True):

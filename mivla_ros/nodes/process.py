@@ -1,0 +1,62 @@
+"""Life of a node's process: one clear line if it cannot start, a clean end on SIGINT and SIGTERM, nothing left behind."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import NoReturn, Protocol
+
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.signals import SignalHandlerOptions
+
+from mivla_ros.nodes.executor import make_executor
+
+
+class ProcessNode(Protocol):
+    """What ``run_node`` needs of a node beside being one. ``status``: None while it runs, else the exit status to end with."""
+
+    status: int | None
+
+    def start(self) -> None:
+        """Called once before the first callback; may set ``status``."""
+        ...
+
+    def close(self) -> None:
+        """Called once after the last callback, while publishing still works."""
+        ...
+
+
+def run_node(name: str, make_node: Callable[[], ProcessNode], *errors: type[Exception]) -> NoReturn:
+    """Make the node, run it until its status is set or a signal comes, end the process.
+
+    ``errors`` (and bad parameters) while it is made or started are the user's to mend: one line, exit status 1. A signal
+    ends a start at once with status 0; afterwards the node is closed first, so that its last words still go out.
+    """
+    ending, running = threading.Event(), threading.Event()
+
+    def on_signal(*_: object) -> None:
+        ending.set()
+        if not running.is_set():
+            sys.exit(0)
+
+    # our own handlers: rclpy's would close the context before the node has said its last words
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(kind, on_signal)
+    try:
+        node = make_node()
+        node.start()
+    except (ParameterException, *errors) as error:
+        rclpy.logging.get_logger(name).fatal(str(error))
+        rclpy.try_shutdown()
+        sys.exit(1)
+    running.set()
+    executor = make_executor(node)  # type: ignore[arg-type]
+    while node.status is None and not ending.is_set():
+        executor.spin_once(timeout_sec=0.2)
+    node.close()
+    executor.shutdown()
+    node.destroy_node()  # type: ignore[attr-defined]
+    rclpy.try_shutdown()
+    sys.exit(node.status or 0)
