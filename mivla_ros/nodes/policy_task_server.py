@@ -43,12 +43,15 @@ class PolicyTaskServer:
         judgement: Callable[[], Judgement | None],
         begin: Callable[[str], None],
         executed: Callable[[], int],
+        ready: Callable[[], bool],
     ) -> None:
         """limits: those of a goal that names no timeout. judgement: what is known of the task now. begin:
         resets the policy to an instruction and starts it. executed: steps executed since the node started.
+        ready: whether goals may be accepted now.
         """
         self._node, self._runner, self._now_ns = node, runner, now_ns
         self._limits, self._judgement, self._begin, self._executed = limits, judgement, begin, executed
+        self._ready = ready
         self._running: _Running | None = None
         self._server = ActionServer(
             node,
@@ -106,13 +109,14 @@ class PolicyTaskServer:
         running.handle.publish_feedback(feedback)
 
     def _on_goal(self, goal: ExecuteTask.Goal) -> GoalResponse:
+        if not self._ready():
+            self._node.get_logger().warning("goal refused: the policy node is not active")
+            return GoalResponse.REJECT
         if not goal.instruction.strip():
             self._node.get_logger().warning("goal refused: its instruction is empty")
             return GoalResponse.REJECT
         if not goal.timeout >= 0:
-            self._node.get_logger().warning(
-                f"goal refused: its timeout is {goal.timeout}, must be 0 s or more"
-            )
+            self._node.get_logger().warning(f"goal refused: its timeout is {goal.timeout}, must be 0 s or more")
             return GoalResponse.REJECT
         return GoalResponse.ACCEPT
 
@@ -139,9 +143,7 @@ class PolicyTaskServer:
         judgement = self._judgement()
         result = ExecuteTask.Result(
             outcome=int(outcome),
-            reason=stop_reason_message(
-                RUNNING if outcome in (Outcome.SUCCEEDED, Outcome.FINISHED) else reason
-            ),
+            reason=stop_reason_message(RUNNING if outcome in (Outcome.SUCCEEDED, Outcome.FINISHED) else reason),
             completion=nan if judgement is None else judgement.completion,
             seconds=(self._now_ns() - running.started_ns) / 1e9,
         )

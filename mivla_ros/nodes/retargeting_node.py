@@ -1,13 +1,9 @@
 """Action chunks in, joint trajectories out: the rim around mivla_ros.retargeting."""
 
-import sys
 import time
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
 from diagnostic_updater import DiagnosticStatusWrapper, Updater
-from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
@@ -22,7 +18,7 @@ from mivla_ros.action_chunk import NANOSECONDS, ActionChunk, ActionChunkError
 from mivla_ros.kinematics import KinematicsError
 from mivla_ros.nodes import qos
 from mivla_ros.nodes.conversions import Array, chunk_from_message, stop_reason_message, time_message, time_ns
-from mivla_ros.nodes.executor import make_executor
+from mivla_ros.nodes.process import run_node
 from mivla_ros.nodes.retargeting_messages import (
     executed_message,
     path_markers,
@@ -42,7 +38,7 @@ STATUS_PERIOD = 1.0  # s
 
 
 class RetargetingNode(LifecycleNode):
-    """One robot's retargeting. ``failed`` is set when it cannot go on; the process then ends with 1."""
+    """One robot's retargeting. ``status`` is 1 when it cannot go on; the process then ends with it."""
 
     def __init__(self) -> None:
         super().__init__("retargeting")
@@ -56,17 +52,22 @@ class RetargetingNode(LifecycleNode):
         self._told: tuple[object, ...] = ()
         self._told_ns = 0
         self._sending_seconds = 0.0
-        self.failed = False
+        self.status: int | None = None
         self._make_topics()
 
-    def autostart(self) -> None:
+    def start(self) -> None:
         """Configure and activate, where the parameter asks for it."""
-        if not self._settings.autostart or self.failed:
+        if not self._settings.autostart or self.status is not None:
             return
         for transition in (self.trigger_configure, self.trigger_activate):
             if transition() is not TransitionCallbackReturn.SUCCESS:
-                self.failed = True
+                self.status = 1
                 return
+
+    def close(self) -> None:
+        """Brake the arms, so that none runs on without its node."""
+        if self._active:
+            self.trigger_deactivate()
 
     def _make_topics(self) -> None:
         self._trajectories = {
@@ -144,7 +145,7 @@ class RetargetingNode(LifecycleNode):
             self._retargeter = Retargeter(self._profile, message.data, RetargetingOptions(blend=self._settings.blend))
         except KinematicsError as error:
             self.get_logger().fatal(str(error))
-            self.failed = True
+            self.status = 1
             return
         self._retargeter.warm_up()
         self._follower = Follower(self._retargeter, self._options)
@@ -296,25 +297,7 @@ class RetargetingNode(LifecycleNode):
 
 def main() -> None:
     """Entry point of the executable."""
-    rclpy.init()
-    try:
-        node = RetargetingNode()
-    except (ValueError, ParameterException) as error:
-        rclpy.logging.get_logger("retargeting").fatal(str(error))
-        rclpy.try_shutdown()
-        sys.exit(1)
-    executor = make_executor(node)
-    try:
-        node.autostart()
-        while not node.failed:
-            executor.spin_once(timeout_sec=1.0)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        failed = node.failed
-        node.destroy_node()
-        rclpy.try_shutdown()
-    sys.exit(1 if failed else 0)
+    run_node("retargeting", RetargetingNode, ValueError)
 
 
 if __name__ == "__main__":
