@@ -10,7 +10,7 @@ step() {
 }
 
 make_all() { # yes|no: build the workspace too
-  mkdir -p "$made" || fail "cannot write to $root"
+  mkdir -p "$made" 2>/dev/null || fail "cannot write to $root"
   touch "$made/COLCON_IGNORE"
   # A subshell holds the lock, so that nothing started later inherits it.
   (
@@ -104,15 +104,17 @@ runs_python_312() {
 
 # Sets python to a CPython 3.12, or to nothing where uv has to fetch one.
 find_python() {
-  local candidate
+  local candidate pyenv_root
   local -a candidates=(python3.12)
   if [ -n "${MIVLA_PYTHON-}" ]; then
     runs_python_312 "$MIVLA_PYTHON" || fail "MIVLA_PYTHON=$MIVLA_PYTHON is not a Python 3.12 that runs"
     candidates=("$MIVLA_PYTHON")
   elif [ "$ros_kind" = apt ]; then
     candidates=(/usr/bin/python3) # the one apt's ROS is built for
-  elif command -v pyenv >/dev/null; then
-    candidates+=("$(pyenv root)"/versions/3.12*/bin/python3.12)
+  else
+    # pyenv's own python3.12 answers "command not found" unless that version is selected
+    pyenv_root=$(pyenv root 2>/dev/null || printf '%s' "${PYENV_ROOT-$HOME/.pyenv}")
+    candidates+=("$pyenv_root"/versions/3.12*/bin/python3.12)
   fi
   candidates+=(python3)
   python=

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from rosbags.interfaces import Connection, Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import StoragePlugin, Writer
@@ -11,7 +12,7 @@ from rosbags.typesys.store import Typestore
 
 from mivla_ros.episodes.topics import RecordedTopic
 
-VERSION = 9
+VERSION: Literal[9] = 9
 
 
 class RecordingError(RuntimeError):

@@ -13,7 +13,6 @@ import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException
-from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from rclpy.logging import get_logger
 from rclpy.publisher import Publisher
@@ -369,8 +368,8 @@ def main() -> None:
             executor.spin_once(timeout_sec=1.0)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except rclpy_implementation.RCLError:
-        if rclpy.ok():  # else a signal came in the middle of a transition
+    except RuntimeError:
+        if rclpy.ok():  # else a signal came in the middle of a transition, or of a callback
             raise
     finally:
         node.close()

@@ -57,6 +57,6 @@ def run_node(name: str, make_node: Callable[[], ProcessNode], *errors: type[Exce
         executor.spin_once(timeout_sec=0.2)
     node.close()
     executor.shutdown()
-    node.destroy_node()  # type: ignore[attr-defined]
+    node.destroy_node()
     rclpy.try_shutdown()
     sys.exit(node.status or 0)

@@ -24,6 +24,8 @@ STATES = {
 _PATH_WIDTH = 0.004  # m
 _PATH_COLOUR = (0.1, 0.8, 0.3, 0.9)
 
+SHORTEST_NS = 500_000_000  # of a trajectory as it is sent
+
 
 def trajectory_message(command: Command) -> JointTrajectoryMessage:
     """A command to the message a joint_trajectory_controller takes; an empty one where it shall hold where
@@ -43,6 +45,14 @@ def trajectory_message(command: Command) -> JointTrajectoryMessage:
         )
         for k, (positions, velocities) in enumerate(rows)
     ]
+    if trajectory.end_ns - trajectory.start_ns < SHORTEST_NS:
+        # a controller refuses a trajectory that has ended by the time it arrives, so a short one rests for a while
+        last = message.points[-1]
+        message.points.append(
+            JointTrajectoryPoint(
+                positions=last.positions, velocities=last.velocities, time_from_start=duration_message(SHORTEST_NS)
+            )
+        )
     return message
 
 

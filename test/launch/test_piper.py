@@ -61,10 +61,14 @@ def test_timeout_ends_the_launch_with_status_1(start_launch: StartLaunch) -> Non
     assert "timeout after 3 s" in launch.output()
 
 
-def test_second_robot_in_a_namespace_has_topics_of_its_own(start_launch: StartLaunch) -> None:
-    launch = start_launch("piper.launch.py", "namespace:=a")
-    assert "piper" in launch.echo("/a/mivla/actions", "--field", "robot")
-    topics = launch.run(*ros2("topic", "list", "--no-daemon", "--spin-time", "5"), seconds=60).stdout.split()
-    assert "/a/joint_states" in topics
-    outside = [t for t in topics if not t.startswith("/a/") and t not in ("/rosout", "/parameter_events", "/diagnostics")]
-    assert outside == []
+def test_second_robot_in_a_namespace_runs_beside_the_first(start_launch: StartLaunch) -> None:
+    first = start_launch("piper.launch.py")
+    second = start_launch("piper.launch.py", "namespace:=a", "seed:=1")
+    for launch, topic in ((first, "/mivla/actions"), (second, "/a/mivla/actions")):
+        assert "piper" in launch.echo(topic, "--field", "robot")
+    topics = set(first.run(*ros2("topic", "list", "--no-daemon", "--spin-time", "5"), seconds=60).stdout.split())
+    shared = {"/rosout", "/parameter_events", "/diagnostics"}
+    inside = {topic.removeprefix("/a") for topic in topics if topic.startswith("/a/")}
+    outside = {topic for topic in topics if not topic.startswith("/a/")} - shared
+    assert {"/clock", "/joint_states", "/tf", "/mivla/executed", "/simulation/task"} <= inside
+    assert inside == outside

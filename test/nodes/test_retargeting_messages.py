@@ -21,13 +21,21 @@ from test.retargeting.robots import ARM, START_NS, PerfectRobot, eef_chunk, reta
 
 def test_a_trajectory_starts_at_its_stamp_and_carries_velocities() -> None:
     positions, velocities = np.arange(6.0).reshape(3, 2), -np.arange(6.0).reshape(3, 2)
-    trajectory = JointTrajectory(("a", "b"), 5 * NANOSECONDS + 7, 20_000_000, positions, velocities)
+    trajectory = JointTrajectory(("a", "b"), 5 * NANOSECONDS + 7, 300_000_000, positions, velocities)
     message = trajectory_message(Command("controller", ("a", "b"), trajectory))
     assert message.joint_names == ["a", "b"]
     assert time_ns(message.header.stamp) == 5 * NANOSECONDS + 7
-    assert [time_ns(point.time_from_start) for point in message.points] == [0, 20_000_000, 40_000_000]
+    assert [time_ns(point.time_from_start) for point in message.points] == [0, 300_000_000, 600_000_000]
     assert np.array_equal([point.positions for point in message.points], positions)
     assert np.array_equal([point.velocities for point in message.points], velocities)
+
+
+def test_a_short_trajectory_rests_at_its_end_so_that_a_late_controller_does_not_refuse_it() -> None:
+    trajectory = JointTrajectory(("a",), 0, 20_000_000, np.array([[1.0], [2.0]]), np.zeros((2, 1)))
+    points = trajectory_message(Command("controller", ("a",), trajectory)).points
+    assert [time_ns(point.time_from_start) for point in points] == [0, 20_000_000, 500_000_000]
+    assert [point.positions[0] for point in points] == [1.0, 2.0, 2.0]
+    assert points[-1].velocities[0] == 0.0
 
 
 def test_a_command_without_trajectory_is_the_empty_message_that_stops() -> None:
