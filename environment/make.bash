@@ -258,9 +258,20 @@ build_workspace() {
     cd "$root"
     colcon build >&2 </dev/null
   ) || return 0
+  warm_up
   built=yes
   printf '%s\n' "$base" >"$made/workspace_base"
   printf '%s\n' "$workspace_key" >"$made/workspace_made_from"
+}
+
+# Inverse kinematics is compiled to machine code at its first use; here, once, and not in a node's first start.
+warm_up() {
+  step "compiling inverse kinematics"
+  (
+    enter_prefix
+    cd "$root"
+    python -m mivla_ros.retargeting.warm_up >&2 </dev/null
+  ) || step "  not compiled; the retargeting node will do it at its first start"
 }
 
 # ---- the paths of all of it, as one file ----

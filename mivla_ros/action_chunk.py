@@ -40,7 +40,8 @@ class GripperKind(IntEnum):
 @dataclass(frozen=True)
 class HandActions:
     """A human hand over the horizon. Shapes: wrist (H, 7) xyz + wxyz; finger_tips (H, 5, 3) in metres, order
-    ``action_space.FINGERS``; thumb_knuckle (H, 7) or None. Frame: the chunk's. Wrist axes: ARKit's, see HandPose.msg."""
+    ``action_space.FINGERS``; thumb_knuckle (H, 7) or None. Frame: the chunk's. Wrist axes: ARKit's, see
+    HandPose.msg."""
 
     wrist: NDArray[np.float64]
     finger_tips: NDArray[np.float64]
@@ -190,4 +191,6 @@ def _check_poses(name: str, poses: NDArray[np.float64] | None, horizon: int) -> 
     length = np.linalg.norm(poses[:, 3:], axis=1)
     if (np.abs(length - 1) > 1e-3).any():
         step = int(np.argmax(np.abs(length - 1)))
-        raise ActionChunkError(name, f"step {step}: quaternion of length {length[step]:.6g}, must be 1", length[step], 1)
+        raise ActionChunkError(
+            name, f"step {step}: quaternion of length {length[step]:.6g}, must be 1", length[step], 1
+        )

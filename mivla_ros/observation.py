@@ -32,8 +32,8 @@ class Observation:
     stamp_ns: capture time of the newest image, or of the joints where there is no image.
     oldest_ns: capture time of the oldest stream used.
     images: by camera name of the robot profile. arms: by arm name of the robot profile, in its order.
-    objects: the simulator's truth, name to (7,) pose xyz + wxyz in ``world_frame``; empty unless the policy's spec asks for it
-    and something publishes it.
+    objects: the simulator's truth, name to (7,) pose xyz + wxyz in ``world_frame``; empty unless the policy's spec
+    asks for it and something publishes it.
     """
 
     stamp_ns: int

@@ -6,8 +6,8 @@ from math import isnan, nan
 
 
 class Reason(IntEnum):
-    """Why something does not run. Ranges: 100 policy node, 200 retargeting node, 300 simulator and drivers, 400 recorder,
-    500 a person or another program."""
+    """Why something does not run. Ranges: 100 policy node, 200 retargeting node, 300 simulator and drivers, 400
+    recorder, 500 a person or another program."""
 
     NONE = 0  # nothing is wrong
     STREAM_MISSING = 100  # an input stream has not delivered anything yet

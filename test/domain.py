@@ -26,5 +26,3 @@ def free_domain() -> int:
         if _is_free(domain):
             return domain
     raise RuntimeError(f"no ROS domain from {FIRST_DOMAIN} to {LAST_DOMAIN} is free")
-
-

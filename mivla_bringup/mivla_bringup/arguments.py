@@ -95,21 +95,31 @@ def arguments(parameters_file: str) -> tuple[Argument, ...]:
     return (
         Argument("policy", "scripted", f"What decides the actions: {', '.join(POLICIES)}.", _one_of(*POLICIES)),
         Argument("instruction", "", "Words for the task; empty: the task's own words.", _words),
-        Argument("demonstration", "", "File that policy:=demonstration plays (EEF motion or hand trajectory, .npz).", _file),
+        Argument(
+            "demonstration", "", "File that policy:=demonstration plays (EEF motion or hand trajectory, .npz).", _file
+        ),
         Argument("policy_options", "", "Options of the policy, NAME=VALUE with spaces between.", _words),
         Argument("simulated", "true", "true: physics and cameras simulated here; false: a robot is there.", _boolean),
         Argument("seed", "0", "Seed of the simulated scene and of the policy (whole number).", _integer),
         Argument("viewer", "false", "true: open a window on the simulation, where there is a screen.", _boolean),
         Argument("rviz", "false", "true: open RViz with robot, frames, cameras, chunk and path.", _boolean),
-        Argument("namespace", "", "Namespace of every node and topic, for a second robot beside the first.", _namespace),
+        Argument(
+            "namespace", "", "Namespace of every node and topic, for a second robot beside the first.", _namespace
+        ),
         Argument("record", "false", "true: record every stream into a rosbag2 folder (MCAP).", _boolean),
         Argument("record_folder", "recordings", "Folder in which record:=true makes one folder a launch.", _words),
-        Argument("network", str(on_network()).lower(), "true: speak to other machines; false: stay on this one.", _boolean),
+        Argument(
+            "network", str(on_network()).lower(), "true: speak to other machines; false: stay on this one.", _boolean
+        ),
         Argument("fast_dds_profile", "true", "true: use the suite's Fast DDS profile, made for images.", _boolean),
-        Argument("exit_on_success", "false", "true: end with status 0 when the task is done, 1 when it is not.", _boolean),
+        Argument(
+            "exit_on_success", "false", "true: end with status 0 when the task is done, 1 when it is not.", _boolean
+        ),
         Argument("timeout", "0", "Seconds after which the launch ends with status 1; 0: never.", _seconds),
         Argument("parameters_file", parameters_file, "YAML file with the parameters of all nodes.", _file),
-        Argument("log_level", "info", f"Log level of the suite's nodes: {', '.join(LOG_LEVELS)}.", _one_of(*LOG_LEVELS)),
+        Argument(
+            "log_level", "info", f"Log level of the suite's nodes: {', '.join(LOG_LEVELS)}.", _one_of(*LOG_LEVELS)
+        ),
     )
 
 

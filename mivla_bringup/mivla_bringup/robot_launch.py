@@ -20,10 +20,10 @@ from launch.events import Shutdown
 from launch.events.process import ProcessExited
 from launch_ros.actions import Node, PushRosNamespace, SetParameter, SetRemap
 from launch_ros.parameter_descriptions import ParameterValue
-from mivla_ros.robots.description import robot_description
-from mivla_ros.robots.profile import RobotProfile, load_profile
 
 from mivla_bringup.arguments import DISCOVERY_VARIABLE, ArgumentError, Settings, arguments, on_network, read_settings
+from mivla_ros.robots.description import robot_description
+from mivla_ros.robots.profile import RobotProfile, load_profile
 
 SUITE = "mivla_ros"
 FAST_DDS_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"

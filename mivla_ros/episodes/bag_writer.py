@@ -46,7 +46,8 @@ class BagWriter:
     """One open recording. ``counts``: messages written, by topic."""
 
     def __init__(self, folder: Path, topics: Mapping[str, RecordedTopic], custom_data: Mapping[str, str]) -> None:
-        """Open a new bag in ``folder`` for the given full topic names. Raises RecordingError where that is not possible."""
+        """Open a new bag in ``folder`` for the given full topic names. Raises RecordingError where that is not
+        possible."""
         self.folder = folder
         self.counts = dict.fromkeys(topics, 0)
         try:

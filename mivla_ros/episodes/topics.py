@@ -1,4 +1,5 @@
-"""Which topics a recording holds: an explicit list made from the robot profile, so that nothing is missed or recorded twice."""
+"""Which topics a recording holds: an explicit list made from the robot profile, so that nothing is missed or recorded
+twice."""
 
 from dataclasses import dataclass
 
@@ -7,7 +8,8 @@ from mivla_ros.robots.profile import RobotProfile
 
 @dataclass(frozen=True)
 class RecordedTopic:
-    """One topic of a recording: relative name and message type. ``latched``: its last message also reaches late joiners."""
+    """One topic of a recording: relative name and message type. ``latched``: its last message also reaches late
+    joiners."""
 
     name: str
     type: str

@@ -6,12 +6,12 @@ import numpy as np
 from builtin_interfaces.msg import Duration as DurationMessage
 from builtin_interfaces.msg import Time as TimeMessage
 from geometry_msgs.msg import Point, Pose, Quaternion, Transform, Twist, Vector3
+from numpy.typing import NDArray
+
 from mivla_msgs.msg import ActionChunk as ActionChunkMessage
 from mivla_msgs.msg import ArmActions as ArmActionsMessage
 from mivla_msgs.msg import HandPose
 from mivla_msgs.msg import StopReason as StopReasonMessage
-from numpy.typing import NDArray
-
 from mivla_ros.action_chunk import (
     NANOSECONDS,
     ActionChunk,
@@ -118,7 +118,8 @@ def chunk_message(chunk: ActionChunk) -> ActionChunkMessage:
 
 
 def chunk_from_message(message: ActionChunkMessage) -> ActionChunk:
-    """A message to a chunk. Sizes that contradict each other raise ActionChunkError; values are checked by check_chunk."""
+    """A message to a chunk. Sizes that contradict each other raise ActionChunkError; values are checked by
+    check_chunk."""
     body = None
     if message.body_frame or message.body_poses or message.base_velocities:
         velocities = [_twist_array(twist) for twist in message.base_velocities]

@@ -1,4 +1,5 @@
-"""Life of a node's process: one clear line if it cannot start, a clean end on SIGINT and SIGTERM, nothing left behind."""
+"""Life of a node's process: one clear line if it cannot start, a clean end on SIGINT and SIGTERM, nothing left
+behind."""
 
 import signal
 import sys
@@ -14,7 +15,8 @@ from mivla_ros.nodes.executor import make_executor
 
 
 class ProcessNode(Protocol):
-    """What ``run_node`` needs of a node beside being one. ``status``: None while it runs, else the exit status to end with."""
+    """What ``run_node`` needs of a node beside being one. ``status``: None while it runs, else the exit status to end
+    with."""
 
     status: int | None
 
@@ -30,8 +32,8 @@ class ProcessNode(Protocol):
 def run_node(name: str, make_node: Callable[[], ProcessNode], *errors: type[Exception]) -> NoReturn:
     """Make the node, run it until its status is set or a signal comes, end the process.
 
-    ``errors`` (and bad parameters) while it is made or started are the user's to mend: one line, exit status 1. A signal
-    ends a start at once with status 0; afterwards the node is closed first, so that its last words still go out.
+    ``errors`` (and bad parameters) while it is made or started are the user's to mend: one line, exit status 1. A
+    signal ends a start at once with status 0; afterwards the node is closed first, so that its last words still go out.
     """
     ending, running = threading.Event(), threading.Event()
 

@@ -1,7 +1,7 @@
 """Quality of service of every topic of the suite, in one place.
 
-Commands are reliable with depth 1: only the newest counts. Chunks also carry a lifespan, so that the middleware drops what
-nobody could execute any more. State that a late joiner needs is transient local. Sensor data follow REP-2003.
+Commands are reliable with depth 1: only the newest counts. Chunks also carry a lifespan, so that the middleware drops
+what nobody could execute any more. State that a late joiner needs is transient local. Sensor data follow REP-2003.
 """
 
 from rclpy.duration import Duration
@@ -10,9 +10,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 SENSOR = qos_profile_sensor_data
 """Consumers of images and joint states: best effort, depth 5."""
 
-IMAGE_PUBLISHER = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST, depth=2, reliability=ReliabilityPolicy.BEST_EFFORT
-)
+IMAGE_PUBLISHER = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Our own cameras: best effort, so that a slow reader never blocks the simulator."""
 
 STREAM = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.RELIABLE)

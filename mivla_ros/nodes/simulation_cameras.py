@@ -28,9 +28,7 @@ class _Camera:
         self.profile = profile
         self.schedule = Schedule(profile.rate, simulation.time_ns)
         self.image = node.create_publisher(Image, f"{profile.name}/image_raw", qos.IMAGE_PUBLISHER)
-        self.jpeg = node.create_publisher(
-            CompressedImage, f"{profile.name}/image_raw/compressed", qos.IMAGE_PUBLISHER
-        )
+        self.jpeg = node.create_publisher(CompressedImage, f"{profile.name}/image_raw/compressed", qos.IMAGE_PUBLISHER)
         self.info = node.create_publisher(CameraInfo, f"{profile.name}/camera_info", qos.IMAGE_PUBLISHER)
         self.info_message = camera_info_message(simulation.intrinsics(profile.name))
 
@@ -58,9 +56,7 @@ class Cameras:
 
     def offer(self, simulation: Simulation) -> None:
         """Take a copy of the state if a camera is due and somebody listens; never waits."""
-        due = [
-            camera for camera in self._cameras if camera.schedule.due(simulation.time_ns) and camera.wanted()
-        ]
+        due = [camera for camera in self._cameras if camera.schedule.due(simulation.time_ns) and camera.wanted()]
         if not due or self.failure is not None:
             return
         try:

@@ -95,7 +95,6 @@ def task_progress_message(
 def trajectory_from_message(message: JointTrajectoryMessage) -> JointTrajectory:
     """A trajectory message to the core's; nothing is checked here."""
     points = tuple(
-        TrajectoryPoint(time_ns(p.time_from_start), p.positions, p.velocities, p.accelerations)
-        for p in message.points
+        TrajectoryPoint(time_ns(p.time_from_start), p.positions, p.velocities, p.accelerations) for p in message.points
     )
     return JointTrajectory(tuple(message.joint_names), points, time_ns(message.header.stamp))

@@ -4,20 +4,15 @@ progress.
 Physics runs in one thread, paced by the wall clock; drawing in another; the executor only takes commands.
 """
 
-import signal
-import sys
 import threading
 import time
 from functools import partial
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from diagnostic_updater import DiagnosticStatusWrapper, Updater
-from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
-from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
@@ -155,9 +150,7 @@ class SimulationNode(Node):
                         self._step()
                 if self._diverged:
                     self._stopping.wait(0.1)
-        except (
-            Exception
-        ) as error:  # publishing fails once the context is down, and only then is that all right
+        except Exception as error:  # publishing fails once the context is down, and only then is that all right
             if self.context.ok():
                 self.status = 1
                 self.get_logger().fatal(f"the physics thread broke down: {error!r}")
@@ -243,16 +236,12 @@ class SimulationNode(Node):
         if self._diverged:
             status.summary(DiagnosticStatus.ERROR, f"{Reason.SIMULATION_FAILED.name}: {self._diverged}")
         elif wanted and 0 < factor < SLOW * wanted:
-            status.summary(
-                DiagnosticStatus.WARN, f"real-time factor {factor:.2f} of {wanted:g}: too slow a machine"
-            )
+            status.summary(DiagnosticStatus.WARN, f"real-time factor {factor:.2f} of {wanted:g}: too slow a machine")
         else:
             status.summary(DiagnosticStatus.OK, f"real-time factor {factor:.2f}")
         status.add("real-time factor, last 5 s", f"{factor:.3f}")
         status.add("real-time factor, whole run", f"{self._pacer.totals[2]:.3f}")
-        status.add(
-            "physics, ms a control period", f"{1e3 * self._stepping_seconds / max(self._periods, 1):.3f}"
-        )
+        status.add("physics, ms a control period", f"{1e3 * self._stepping_seconds / max(self._periods, 1):.3f}")
         status.add("seed", str(self._simulation.seed))
         status.add("episode", str(self._simulation.episode))
         return status

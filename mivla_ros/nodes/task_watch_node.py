@@ -2,11 +2,11 @@
 
 import time
 
-from mivla_msgs.msg import TaskProgress
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
 
+from mivla_msgs.msg import TaskProgress
 from mivla_ros.nodes import qos
 from mivla_ros.nodes.process import run_node
 from mivla_ros.nodes.task_watch_node_parameters import task_watch_node_parameters
@@ -45,7 +45,11 @@ class TaskWatchNode(Node):
     def _check_time(self) -> None:
         limit = self._settings.timeout
         if self.status is None and limit and time.monotonic() - self._started > limit:
-            done = f"{self._progress.completion:.0%} of the sub-tasks are done" if self._progress else "nothing was heard of the task"
+            done = (
+                f"{self._progress.completion:.0%} of the sub-tasks are done"
+                if self._progress
+                else "nothing was heard of the task"
+            )
             self.get_logger().error(f"timeout after {limit:g} s: {done}")
             self.status = 1
 

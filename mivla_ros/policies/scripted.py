@@ -24,9 +24,12 @@ Array = NDArray[np.float64]
 NAME = "scripted"
 BOTTLE, PAD = "bottle", "pad"
 OPEN, CLOSED = 1.0, 0.0
+NEAR = 0.5  # rad of azimuth within which the gripper could touch the bottle
 UPRIGHT = 0.6  # rad from the vertical; beyond, the bottle has fallen over
 LAG = 0.2  # s, by which a robot may be behind the reference
+LOST_LAG, LOST_DISTANCE = 0.4, 0.03  # s, m: farther than this from where the reference has been
 BEFORE_REACHING = ("start", "approach", "release", "back off")
+AFTER_RELEASE = ("retreat", "return")
 CARRYING = ("lift", "weigh", "carry", "lower")
 
 
@@ -134,9 +137,7 @@ class ScriptedPolicy:
             gripper_kind=GripperKind.BINARY,
         )
         finished = now_ns >= self._path.end_ns
-        return Actions(
-            (arm,), first_step_seconds=0.0, step_seconds=self.options.step_seconds, finished=finished
-        )
+        return Actions((arm,), first_step_seconds=0.0, step_seconds=self.options.step_seconds, finished=finished)
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -144,9 +145,13 @@ class ScriptedPolicy:
     # ---- plan ----
 
     def _begin(self, now_ns: int, state: ArmState, bottle: Array, pad: Array) -> None:
-        """A new reference from where the arm is: to the bottle, or on with it where it is held already."""
+        """A new reference from where the arm is: to the bottle, on with it where it is held already, or home
+        it has been delivered.
+        """
         held = self._is_held(state, bottle)
+        delivered = self.phase(now_ns) in AFTER_RELEASE and self._is_placed(bottle, pad)
         self._changes_ns = 0
+        self._planned_for = None
         opening = CLOSED if held else OPEN
         self._path = PolarPath(now_ns, state.eef, opening, self._pace)
         self._path.rest("start", self.options.start_seconds, opening)
@@ -154,17 +159,28 @@ class ScriptedPolicy:
             self._held = self._grip(state, bottle)
             self._plan_lift(bottle[2] - pad[2])
             self._plan_place(pad)
+        elif delivered:
+            self._plan_home(bottle)
         else:
             self._plan_all(bottle, pad)
+
+    def _plan_home(self, bottle: Array) -> None:
+        """From the path's end to ready, away from the bottle first where it is near."""
+        path, standoff = self._path, self.options.standoff
+        assert path is not None
+        here = path.goal
+        distance = hypot(bottle[0], bottle[1]) - here[1]
+        near = abs(here[0] - atan2(bottle[1], bottle[0])) < NEAR and distance < standoff
+        if near and here[2] < self._ready[2]:
+            path.move("retreat", _back(here, standoff), OPEN)
+        path.move("return", self._ready, OPEN)
 
     def _plan_all(self, bottle: Array, pad: Array) -> None:
         """From the path's end to the bottle, to the pad and back. Raises PolicyError where the bottle does
         not stand.
         """
         if _tilt_of(bottle) > UPRIGHT:
-            raise PolicyError(
-                NAME, f"the bottle has fallen over ({_tilt_of(bottle):.2f} rad, limit {UPRIGHT})", BOTTLE
-            )
+            raise PolicyError(NAME, f"the bottle has fallen over ({_tilt_of(bottle):.2f} rad, limit {UPRIGHT})", BOTTLE)
         path, o = self._path, self.options
         assert path is not None
         azimuth, radius = atan2(bottle[1], bottle[0]), hypot(bottle[0], bottle[1])
@@ -204,8 +220,7 @@ class ScriptedPolicy:
         path.move("carry", polar(azimuth, radius, max(path.goal[2], down[2] + o.lift / 2), tilt), CLOSED)
         path.move("lower", down, CLOSED)
         path.rest("open", o.open_seconds, OPEN)
-        path.move("retreat", _back(down, o.standoff), OPEN)
-        path.move("return", self._ready, OPEN)
+        self._plan_home(pad)
 
     # ---- what was measured ----
 
@@ -289,12 +304,12 @@ class ScriptedPolicy:
         return bool(np.hypot(*(bottle[:2] - pad[:2])) < 0.05 and _tilt_of(bottle) < UPRIGHT)
 
     def _lost(self, state: ArmState, now_ns: int) -> bool:
-        """The arm is far from where the reference has been lately: somebody held it, so begin anew from where
-        it is.
+        """The arm is not where the reference has been lately: it was held, or chunks came too late. Catching
+        up would cut corners, so the reference begins anew from where the arm is.
         """
         assert self._path is not None
-        poses, _ = self._path.sample([now_ns - k * 100_000_000 for k in range(8)])
-        return bool(np.linalg.norm(poses[:, :3] - state.eef[:3], axis=1).min() > 0.06)
+        poses, _ = self._path.sample([now_ns - round(lag * 1e9) for lag in np.arange(0.0, LOST_LAG, 0.05)])
+        return bool(np.linalg.norm(poses[:, :3] - state.eef[:3], axis=1).min() > LOST_DISTANCE)
 
     # ---- inputs ----
 

@@ -19,7 +19,8 @@ class DescriptionError(RuntimeError):
 
 
 def description_path(relative: str) -> Path:
-    """Path of a file under ``urdf/``: from the checkout, a sourced ROS workspace, or Python's own prefix, in that order.
+    """Path of a file under ``urdf/``: from the checkout, a sourced ROS workspace, or Python's own prefix, in that
+    order.
 
     Raises DescriptionError naming the folders looked in.
     """

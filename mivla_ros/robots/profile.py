@@ -131,7 +131,9 @@ def load_profile(name_or_path: str) -> RobotProfile:
     else:
         source = f"{name_or_path}.yaml"
         if name_or_path not in profile_names():
-            raise ProfileError(source, "name", f"unknown robot {name_or_path!r}, there are {', '.join(profile_names())}")
+            raise ProfileError(
+                source, "name", f"unknown robot {name_or_path!r}, there are {', '.join(profile_names())}"
+            )
         raw = resources.files("mivla_ros.robots").joinpath(source).read_bytes()
     try:
         data = yaml.safe_load(raw)

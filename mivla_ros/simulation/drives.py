@@ -105,9 +105,7 @@ class Drives:
             wanted[self._part[name]] = follower.sample(due_ns).positions
         seconds = period_ns / 1e9
         reach = self._velocity * seconds
-        wanted = np.clip(
-            np.clip(wanted, self._lower, self._upper), self.setpoint - reach, self.setpoint + reach
-        )
+        wanted = np.clip(np.clip(wanted, self._lower, self._upper), self.setpoint - reach, self.setpoint + reach)
         speed = (wanted - self.setpoint) / seconds
         self.setpoint = wanted
         # the drive brakes on speed; leading by as much takes the lag away, as velocity feed-forward does

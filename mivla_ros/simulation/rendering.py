@@ -15,9 +15,7 @@ from mivla_ros.simulation.state import CameraIntrinsics, Snapshot
 def camera_intrinsics(camera: CameraProfile) -> CameraIntrinsics:
     """Square pixels, principal point in the middle of the image; pixel centres lie at whole numbers."""
     focal = camera.height / 2 / np.tan(camera.vertical_fov / 2)
-    return CameraIntrinsics(
-        camera.width, camera.height, focal, focal, (camera.width - 1) / 2, (camera.height - 1) / 2
-    )
+    return CameraIntrinsics(camera.width, camera.height, focal, focal, (camera.width - 1) / 2, (camera.height - 1) / 2)
 
 
 class SceneRenderer:

@@ -46,9 +46,7 @@ class Follower:
     offset: float
 
 
-def robot_spec(
-    profile: RobotProfile, root: ElementTree.Element, semantics: ElementTree.Element
-) -> mujoco.MjSpec:
+def robot_spec(profile: RobotProfile, root: ElementTree.Element, semantics: ElementTree.Element) -> mujoco.MjSpec:
     """A spec with the robot of a URDF: drives, mimicking fingers, cameras of the profile, collision pairs of
     the SRDF.
 
@@ -87,9 +85,7 @@ def tune_drives(model: mujoco.MjModel, data: mujoco.MjData) -> None:
     inertia = np.zeros((model.nv, model.nv))
     mujoco.mj_fullM(model, data, inertia)
     moment = np.zeros((model.nu, model.nv))
-    mujoco.mju_sparse2dense(
-        moment, data.actuator_moment, data.moment_rownnz, data.moment_rowadr, data.moment_colind
-    )
+    mujoco.mju_sparse2dense(moment, data.actuator_moment, data.moment_rownnz, data.moment_rowadr, data.moment_colind)
     for drive in range(model.nu):
         row = moment[drive]
         if np.count_nonzero(row) == 1:

@@ -61,9 +61,7 @@ class Simulation:
         self._data = mujoco.MjData(self.model)
         self._touch = TouchMap(self.model, robot_bodies, self.task.objects)
         self._free = {n: self.model.joint(n) for n in self.task.objects if self.model.body(n).dofnum[0] == 6}
-        self._mocap = {
-            n: int(self.model.body(n).mocapid[0]) for n in self.task.objects if n not in self._free
-        }
+        self._mocap = {n: int(self.model.body(n).mocapid[0]) for n in self.task.objects if n not in self._free}
         self._eef = {arm.name: self.model.body(arm.eef_frame).id for arm in profile.arms}
         self._drives = Drives(self.model, profile, read_limits(self._root), allow_moving_end=allow_moving_end)
         self._renderers: dict[tuple[int, int], SceneRenderer] = {}
@@ -103,9 +101,7 @@ class Simulation:
         for arm in self.profile.arms:
             for name, value in zip(arm.joints, arm.ready, strict=True):
                 data.joint(name).qpos[0] = value
-        for name, value in finger_positions(
-            self.profile, self._root, {a.name: 1.0 for a in self.profile.arms}
-        ).items():
+        for name, value in finger_positions(self.profile, self._root, {a.name: 1.0 for a in self.profile.arms}).items():
             data.joint(name).qpos[0] = value
         for name, pose in self.task.place(self.seed).items():
             if name in self._free:
@@ -124,9 +120,7 @@ class Simulation:
             self._periods += 1
             fastest = np.abs(data.qvel).max()
             if not fastest < GREATEST_SPEED:
-                raise DivergedError(
-                    "physics", f"a joint or body moves at {fastest:g}", float(fastest), GREATEST_SPEED
-                )
+                raise DivergedError("physics", f"a joint or body moves at {fastest:g}", float(fastest), GREATEST_SPEED)
             if self._periods % JUDGE_PERIODS == 0:
                 self._progress = self._tracker.update(self.scene_state())
 

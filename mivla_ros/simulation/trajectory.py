@@ -53,10 +53,7 @@ def joint_trajectory(
     times = np.round(np.atleast_1d(np.asarray(seconds, dtype=float)) * 1e9)
     rows = np.atleast_2d(np.asarray(positions, dtype=float))
     speeds = None if velocities is None else np.atleast_2d(np.asarray(velocities, dtype=float))
-    points = [
-        TrajectoryPoint(int(time), rows[i], () if speeds is None else speeds[i])
-        for i, time in enumerate(times)
-    ]
+    points = [TrajectoryPoint(int(time), rows[i], () if speeds is None else speeds[i]) for i, time in enumerate(times)]
     return JointTrajectory(tuple(joint_names), tuple(points), stamp_ns)
 
 

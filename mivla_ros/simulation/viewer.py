@@ -17,16 +17,12 @@ class Window:
     def __init__(self, model: mujoco.MjModel) -> None:
         """Raises RenderingError where there is no screen, or the viewer does not start."""
         if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            raise RenderingError(
-                "viewer", "there is no screen here (neither DISPLAY nor WAYLAND_DISPLAY is set)"
-            )
+            raise RenderingError("viewer", "there is no screen here (neither DISPLAY nor WAYLAND_DISPLAY is set)")
         import mujoco.viewer
 
         self._model, self._data = model, mujoco.MjData(model)
         try:
-            self._viewer = mujoco.viewer.launch_passive(
-                model, self._data, show_left_ui=False, show_right_ui=False
-            )
+            self._viewer = mujoco.viewer.launch_passive(model, self._data, show_left_ui=False, show_right_ui=False)
         except Exception as error:  # each window system raises kinds of its own
             raise RenderingError("viewer", f"does not start: {error}") from error
         self._viewer.opt.geomgroup[COLLISION_GROUP] = 0

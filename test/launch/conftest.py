@@ -72,7 +72,8 @@ class Launch:
         )
 
     def echo(self, topic: str, *options: str, seconds: float = 120) -> str:
-        """The next message on a topic, as `ros2 topic echo --once` prints it in a second process, once it is published."""
+        """The next message on a topic, as `ros2 topic echo --once` prints it in a second process, once it is
+        published."""
         deadline = time.monotonic() + seconds
         while True:
             left = deadline - time.monotonic()

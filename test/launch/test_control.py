@@ -10,14 +10,14 @@ import pytest
 pytest.importorskip("mivla_bringup", reason="needs the built ROS workspace")
 
 import rclpy
-from mivla_msgs.action import ExecuteTask
-from mivla_msgs.msg import ActionChunk, PolicyStatus, RetargetingStatus, StopReason
-from mivla_msgs.srv import Release, ResetSimulation, Stop
 from rclpy.action import ActionClient
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
+from mivla_msgs.action import ExecuteTask
+from mivla_msgs.msg import ActionChunk, PolicyStatus, RetargetingStatus, StopReason
+from mivla_msgs.srv import Release, ResetSimulation, Stop
 from mivla_ros.nodes import qos
 from test.launch.conftest import Launch
 
@@ -55,13 +55,13 @@ class Operator(Node):
         while time.monotonic() < deadline:
             self._executor.spin_once(timeout_sec=0.1)
 
-    def call(self, kind: type, name: str, request: object, seconds: float = 20) -> Any:  # noqa: ANN401
+    def call(self, kind: type, name: str, request: object, seconds: float = 20) -> Any:
         """The answer of a service."""
         client = self.create_client(kind, name)
         self.wait(client.service_is_ready, seconds, f"service {name}")
         return self.result(client.call_async(request), seconds, name)
 
-    def result(self, future: Any, seconds: float, what: str) -> Any:  # noqa: ANN401
+    def result(self, future: Any, seconds: float, what: str) -> Any:
         """What a future becomes."""
         self.wait(future.done, seconds, what)
         return future.result()
@@ -122,7 +122,9 @@ def test_stop_latches_until_released_and_a_task_is_done_after_it(
     assert released.success
     assert released.generation > generation
     assert operator.call(ResetSimulation, "simulation/reset", ResetSimulation.Request(seed=5)).success
-    operator.wait(lambda: operator.newest[ActionChunk].generation >= released.generation, 30, "a chunk after the release")
+    operator.wait(
+        lambda: operator.newest[ActionChunk].generation >= released.generation, 30, "a chunk after the release"
+    )
 
     operator.wait(operator.task.server_is_ready, 20, "the action server")
     goal = ExecuteTask.Goal(instruction="Move the bottle onto the pad.", timeout=60.0)

@@ -15,7 +15,12 @@ StartLaunch = Callable[..., Launch]
 
 def test_the_bottle_ends_on_the_pad_and_others_can_listen(start_launch: StartLaunch, tmp_path: Path) -> None:
     launch = start_launch(
-        "piper.launch.py", "seed:=3", "exit_on_success:=true", "timeout:=240", "record:=true", f"record_folder:={tmp_path}"
+        "piper.launch.py",
+        "seed:=3",
+        "exit_on_success:=true",
+        "timeout:=240",
+        "record:=true",
+        f"record_folder:={tmp_path}",
     )
     chunk = next(yaml.safe_load_all(launch.echo("/mivla/actions")))
     assert chunk["robot"] == "piper"

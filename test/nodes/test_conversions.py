@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 pytest.importorskip("mivla_msgs", reason="needs the built ROS workspace")
 
-from mivla_msgs.msg import ActionChunk as ActionChunkMessage
-from mivla_msgs.msg import StopReason
 from rclpy.serialization import deserialize_message, serialize_message
 
+from mivla_msgs.msg import ActionChunk as ActionChunkMessage
+from mivla_msgs.msg import StopReason
 from mivla_ros.action_chunk import (
     ActionChunk,
     ActionChunkError,

@@ -46,9 +46,7 @@ STREAMS = {
 def start(*parameters: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "mivla_ros.nodes.simulation_node", "--ros-args"]
     command += [word for parameter in parameters for word in ("-p", parameter)]
-    return subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ
-    )
+    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ)
 
 
 class Listener:
@@ -60,22 +58,18 @@ class Listener:
         self.received: dict[str, list[Any]] = {topic: [] for topic in STREAMS}
         for topic, kind in STREAMS.items():
             self.node.create_subscription(kind, topic, self.received[topic].append, qos.SENSOR)
-        self.arm = self.node.create_publisher(
-            JointTrajectory, f"{ARM.controller}/joint_trajectory", qos.COMMAND
-        )
+        self.arm = self.node.create_publisher(JointTrajectory, f"{ARM.controller}/joint_trajectory", qos.COMMAND)
         self.reset_client = self.node.create_client(ResetSimulation, "simulation/reset")
 
-    def wait(self, condition: Callable[[], Any]) -> Any:  # noqa: ANN401
+    def wait(self, condition: Callable[[], Any]) -> Any:
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             if found := condition():
                 return found
             self.executor.spin_once(timeout_sec=0.1)
-        raise AssertionError(
-            f"nothing came; counts: { {topic: len(m) for topic, m in self.received.items()} }"
-        )
+        raise AssertionError(f"nothing came; counts: { {topic: len(m) for topic, m in self.received.items()} }")
 
-    def next(self, topic: str) -> Any:  # noqa: ANN401
+    def next(self, topic: str) -> Any:
         count = len(self.received[topic])
         return self.wait(lambda: len(self.received[topic]) > count and self.received[topic][-1])
 
@@ -111,9 +105,7 @@ def listener() -> Iterator[Listener]:
     assert "rosout" not in log
 
 
-def trajectory(
-    seconds: float, positions: list[float], names: tuple[str, ...] = ARM.joints
-) -> JointTrajectory:
+def trajectory(seconds: float, positions: list[float], names: tuple[str, ...] = ARM.joints) -> JointTrajectory:
     point = JointTrajectoryPoint(positions=positions, time_from_start=duration_message(round(seconds * 1e9)))
     return JointTrajectory(joint_names=names, points=[point])
 
@@ -123,9 +115,7 @@ def test_images_carry_capture_time_and_optical_frame(listener: Listener) -> None
     assert (image.width, image.height, image.encoding, image.step) == (320, 240, "rgb8", 960)
     assert image.header.frame_id == "head_camera_optical_frame"
     wrist = listener.wait(
-        lambda: [
-            m for m in listener.received["wrist_camera/image_raw"] if m.header.stamp == image.header.stamp
-        ]
+        lambda: [m for m in listener.received["wrist_camera/image_raw"] if m.header.stamp == image.header.stamp]
     )
     assert wrist[0].header.frame_id == "wrist_camera_optical_frame"
     stamps = np.diff([time_ns(m.header.stamp) for m in listener.received["head_camera/image_raw"]])
@@ -136,9 +126,7 @@ def test_images_carry_capture_time_and_optical_frame(listener: Listener) -> None
 def test_compressed_images_hold_the_same_picture(listener: Listener) -> None:
     compressed = listener.next("head_camera/image_raw/compressed")
     raw = listener.wait(
-        lambda: [
-            m for m in listener.received["head_camera/image_raw"] if m.header.stamp == compressed.header.stamp
-        ]
+        lambda: [m for m in listener.received["head_camera/image_raw"] if m.header.stamp == compressed.header.stamp]
     )[0]
     decoded = cv2.imdecode(np.frombuffer(compressed.data, np.uint8), cv2.IMREAD_COLOR)
     rgb = np.frombuffer(raw.data, np.uint8).reshape(240, 320, 3)

@@ -8,6 +8,7 @@ pytest.importorskip("mujoco", reason="MuJoCo is not installed")
 
 from mivla_ros.policies.headless import HeadlessRun, main
 from mivla_ros.simulation.simulation import Simulation
+from mivla_ros.stop_reasons import Reason, Stop
 
 
 class Disturbed(HeadlessRun):
@@ -65,6 +66,23 @@ def test_a_bottle_taken_out_of_the_gripper_is_fetched_again(run: Disturbed) -> N
     assert taken
     assert episode.success, str(episode)
     assert run.policy.attempts == 2
+
+
+@pytest.mark.parametrize("phase", ["approach", "reach", "lift", "carry", "lower", "retreat"])
+def test_a_second_without_chunks_at_any_time_does_no_harm(run: Disturbed, phase: str) -> None:
+    since: list[int] = []
+
+    def stall(simulation: Simulation, now: str) -> None:
+        if now == phase and not since:
+            since.append(simulation.time_ns)
+        assert run.runner is not None
+        stalled = since and 200_000_000 < simulation.time_ns - since[0] < 1_400_000_000
+        run.runner.block(Stop(Reason.OPERATOR_STOP) if stalled else None)
+
+    run.disturb = stall
+    episode = run.episode(5)
+    assert since
+    assert episode.success, str(episode)
 
 
 def test_the_command_prints_a_line_an_episode_and_a_sum(capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,7 +55,7 @@ def test_the_bottle_comes_to_the_middle_of_the_pad_and_the_arm_home(bottle, pad)
     assert play(script, scene)
     assert scene.bottle[:2] == pytest.approx(scene.pad[:2], abs=2e-3)
     assert scene.held is None
-    assert scene.eef == pytest.approx(pose(READY), abs=1e-3)  # one step late
+    assert scene.eef == pytest.approx(pose(READY), abs=2e-3)  # one step late
     assert (scene.grips, script.attempts) == (1, 1)
 
 
@@ -173,6 +173,22 @@ def test_an_arm_that_was_held_fast_begins_anew_from_where_it_is() -> None:
     scene.frozen = False
     assert play(script, scene)
     assert script.attempts == 1
+
+
+@pytest.mark.parametrize("phase", ["approach", "reach", "carry", "lower", "retreat", "return"])
+def test_an_arm_that_was_held_up_for_a_second_goes_on_from_where_it_is(phase: str) -> None:
+    script, scene = policy(), world()
+    play_until(script, scene, phase)
+    scene.follow(scene.infer(script), 4)
+    scene.frozen = True
+    scene.follow(scene.infer(script), 16)
+    scene.now_ns += 600_000_000
+    scene.frozen = False
+    actions = scene.infer(script)
+    assert np.linalg.norm(actions.arms[0].eef[:4, :3] - scene.eef[:3], axis=1).max() < 0.035
+    assert play(script, scene)
+    assert (scene.grips, script.attempts) == (1, 1)
+    assert scene.bottle[:2] == pytest.approx(scene.pad[:2], abs=2e-3)
 
 
 def test_a_reset_with_the_bottle_in_hand_carries_on_with_it() -> None:

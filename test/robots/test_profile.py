@@ -80,7 +80,7 @@ def test_fault_is_named_by_file_and_key(tmp_path: Path, changes: dict[str, objec
 
 
 def test_unknown_robot_lists_the_known() -> None:
-    with pytest.raises(ProfileError, match="unknown robot 'r2d2', there are .*piper"):
+    with pytest.raises(ProfileError, match=r"unknown robot 'r2d2', there are .*piper"):
         load_profile("r2d2")
 
 

@@ -15,9 +15,7 @@ PERIODS_A_SECOND = 200
 LIFT = np.array([0.0, 0.0, 0.12])
 
 
-def solve(
-    simulation: Simulation, position: NDArray[np.float64], start: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def solve(simulation: Simulation, position: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
     """Joints (6,) rad that put the tcp there, pointing away from the base and down by PITCH, fingers
     level."""
     model, arm = simulation.model, simulation.profile.arms[0]
@@ -52,9 +50,7 @@ def move(simulation: Simulation, joints: NDArray[np.float64], seconds: float) ->
     arm = simulation.profile.arms[0]
     here = simulation.joint_states().positions[: len(arm.joints)]
     rows = np.stack([here, joints])
-    simulation.command(
-        arm.controller, joint_trajectory(arm.joints, [0.001, seconds], rows, np.zeros_like(rows))
-    )
+    simulation.command(arm.controller, joint_trajectory(arm.joints, [0.001, seconds], rows, np.zeros_like(rows)))
     simulation.step(round(seconds * PERIODS_A_SECOND) + 20)
 
 

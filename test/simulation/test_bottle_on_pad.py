@@ -94,12 +94,8 @@ def test_sub_tasks_are_done_in_order() -> None:
 
 
 def test_success_needs_half_a_second_of_standing_there() -> None:
-    assert not judge(
-        *carried(), state(2.1, ON_PAD, touching=("pad",)), state(2.5, ON_PAD, touching=("pad",))
-    ).success
-    assert judge(
-        *carried(), state(2.1, ON_PAD, touching=("pad",)), state(2.6, ON_PAD, touching=("pad",))
-    ).success
+    assert not judge(*carried(), state(2.1, ON_PAD, touching=("pad",)), state(2.5, ON_PAD, touching=("pad",))).success
+    assert judge(*carried(), state(2.1, ON_PAD, touching=("pad",)), state(2.6, ON_PAD, touching=("pad",))).success
 
 
 @pytest.mark.parametrize(
@@ -120,9 +116,7 @@ def test_no_success_while_something_is_amiss(change: dict) -> None:
 
 
 def test_pushing_the_bottle_there_is_not_the_task() -> None:
-    progress = judge(
-        state(0), state(1, ON_PAD, touching=("pad", "robot")), state(2, ON_PAD), state(4, ON_PAD)
-    )
+    progress = judge(state(0), state(1, ON_PAD, touching=("pad", "robot")), state(2, ON_PAD), state(4, ON_PAD))
     assert progress.completion == 0.0
     assert not progress.success
 

@@ -36,9 +36,7 @@ def test_begins_at_ready_with_open_gripper_and_stays_there(simulation: Simulatio
         ((0.2, 0.2, -0.2, 0.3, -0.2, 0.5), (0.0658537, 0.0078979, 0.2856503)),
     ],
 )
-def test_link6_is_where_the_vendors_kinematics_put_it(
-    compiled: Simulation, joints: tuple, position: tuple
-) -> None:
+def test_link6_is_where_the_vendors_kinematics_put_it(compiled: Simulation, joints: tuple, position: tuple) -> None:
     data = compiled._data
     for name, value in zip(ARM.joints, joints, strict=True):
         data.joint(name).qpos[0] = value
@@ -90,9 +88,7 @@ def test_a_reset_leaves_nothing_of_the_last_episode(simulation: Simulation) -> N
 
 def test_the_arm_follows_a_smooth_motion_closely(simulation: Simulation) -> None:
     goal = READY + np.array([0.5, 0.3, -0.3, 0.4, -0.4, 0.5])
-    simulation.command(
-        ARM.controller, joint_trajectory(ARM.joints, [0.001, 1.5], [READY, goal], np.zeros((2, 6)))
-    )
+    simulation.command(ARM.controller, joint_trajectory(ARM.joints, [0.001, 1.5], [READY, goal], np.zeros((2, 6))))
     worst = 0.0
     for _ in range(300):
         simulation.step()
@@ -103,9 +99,7 @@ def test_the_arm_follows_a_smooth_motion_closely(simulation: Simulation) -> None
 
 
 def test_set_points_keep_the_urdfs_velocity_and_position_limits(simulation: Simulation) -> None:
-    simulation.command(
-        ARM.controller, joint_trajectory(ARM.joints, [0.01], [[2.6, 1.0, -1.0, 0.0, 5.0, 0.0]])
-    )
+    simulation.command(ARM.controller, joint_trajectory(ARM.joints, [0.01], [[2.6, 1.0, -1.0, 0.0, 5.0, 0.0]]))
     fastest = farthest = 0.0
     before = simulation._drives.setpoint
     for _ in range(300):
@@ -163,9 +157,7 @@ def test_the_bottle_stands_still_on_table_for_long(simulation: Simulation) -> No
 
 
 def test_wrong_names_are_refused_with_those_there_are(simulation: Simulation) -> None:
-    with pytest.raises(
-        SceneError, match="'leg_controller': not there, only arm_controller, gripper_controller"
-    ):
+    with pytest.raises(SceneError, match="'leg_controller': not there, only arm_controller, gripper_controller"):
         simulation.command("leg_controller", JointTrajectory(()))
     with pytest.raises(TrajectoryRejectedError, match="arm_controller"):
         simulation.command(ARM.controller, joint_trajectory(["gripper"], [1.0], [[0.0]]))

@@ -79,9 +79,7 @@ def test_the_old_trajectory_is_followed_until_the_new_one_starts() -> None:
 
 def test_points_already_past_are_left_out() -> None:
     controller = follower()
-    late = joint_trajectory(
-        JOINTS, [1.0, 2.0, 3.0], [[9.0, 9.0], [8.0, 8.0], [1.0, 1.0]], stamp_ns=NOW - 2 * S
-    )
+    late = joint_trajectory(JOINTS, [1.0, 2.0, 3.0], [[9.0, 9.0], [8.0, 8.0], [1.0, 1.0]], stamp_ns=NOW - 2 * S)
     controller.command(late, NOW, START)
     np.testing.assert_allclose(positions(controller, 0.0), START)
     np.testing.assert_allclose(positions(controller, 0.5), (START + 1.0) / 2)
@@ -90,9 +88,7 @@ def test_points_already_past_are_left_out() -> None:
 
 def test_a_first_point_at_a_future_start_is_reached_without_a_jump() -> None:
     controller = follower()
-    controller.command(
-        joint_trajectory(JOINTS, [0.0, 1.0], [[2.0, 2.0], [3.0, 3.0]], stamp_ns=NOW + S), NOW, START
-    )
+    controller.command(joint_trajectory(JOINTS, [0.0, 1.0], [[2.0, 2.0], [3.0, 3.0]], stamp_ns=NOW + S), NOW, START)
     np.testing.assert_allclose(positions(controller, 0.0), START)
     np.testing.assert_allclose(positions(controller, 0.5), (START + 2.0) / 2)
     np.testing.assert_allclose(positions(controller, 1.0), [2.0, 2.0])
@@ -189,12 +185,8 @@ def refused(trajectory: JointTrajectory, **options: bool) -> TrajectoryRejectedE
     controller.command(joint_trajectory(JOINTS, [4.0], [[4.1, 3.8]]), NOW, START)
     with pytest.raises(TrajectoryRejectedError) as caught:
         controller.command(trajectory, NOW + S, START)
-    np.testing.assert_allclose(
-        positions(controller, 2.0), START + 2.0, err_msg="the old trajectory must go on"
-    )
-    assert str(caught.value).startswith(
-        f"simulation: arm_controller: trajectory refused, {caught.value.reason.value}"
-    )
+    np.testing.assert_allclose(positions(controller, 2.0), START + 2.0, err_msg="the old trajectory must go on")
+    assert str(caught.value).startswith(f"simulation: arm_controller: trajectory refused, {caught.value.reason.value}")
     return caught.value
 
 

@@ -206,9 +206,7 @@ def sdk_pose(q: np.ndarray, variant: str) -> np.ndarray:
         twist[:3, :3] = Rotation.from_euler("x", alpha, degrees=True).as_matrix()
         twist[:3, 3] = (a, 0, 0)
         turn = np.eye(4)
-        turn[:3, :3] = Rotation.from_euler(
-            "z", angle + np.radians(new if variant == "new" else old)
-        ).as_matrix()
+        turn[:3, :3] = Rotation.from_euler("z", angle + np.radians(new if variant == "new" else old)).as_matrix()
         turn[:3, 3] = (0, 0, d)
         pose = pose @ twist @ turn
     return pose
@@ -314,9 +312,7 @@ def test_the_joints_can_carry_the_arm_itself_everywhere(arm: Arm) -> None:
     generator = np.random.default_rng(0)
     effort = np.array([float(joint(arm.xml, name).find("limit").get("effort")) for name in LIMITS])
     index = [arm.model.idx_vs[arm.model.getJointId(name)] for name in LIMITS]
-    torques = [
-        pin.computeGeneralizedGravity(arm.model, arm.data, arm.random(generator))[index] for _ in range(500)
-    ]
+    torques = [pin.computeGeneralizedGravity(arm.model, arm.data, arm.random(generator))[index] for _ in range(500)]
     assert (np.abs(torques).max(axis=0) < effort).all()
 
 
@@ -346,9 +342,7 @@ def test_shapes_stay_within_the_vendors_meshes_and_fill_them(arm: Arm) -> None:
     for name, (lower, upper) in MESH_BOXES.items():
         boxes = [
             shape_box(element)
-            for element in next(e for e in elements(arm.xml, "link") if e.get("name") == name).findall(
-                "collision"
-            )
+            for element in next(e for e in elements(arm.xml, "link") if e.get("name") == name).findall("collision")
         ]
         low = np.min([box[0] for box in boxes], axis=0)
         high = np.max([box[1] for box in boxes], axis=0)
@@ -362,24 +356,18 @@ def shape_box(element: ElementTree.Element) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper corner, in the link's frame, of the box around a collision element."""
     origin = element.find("origin")
     centre = np.array([float(value) for value in origin.get("xyz").split()])
-    turn = Rotation.from_euler(
-        "xyz", [float(value) for value in origin.get("rpy", "0 0 0").split()]
-    ).as_matrix()
+    turn = Rotation.from_euler("xyz", [float(value) for value in origin.get("rpy", "0 0 0").split()]).as_matrix()
     shape = element.find("geometry")[0]
     if shape.tag == "box":
         half = np.abs(turn) @ (np.array([float(value) for value in shape.get("size").split()]) / 2)
     else:
         axis = turn[:, 2]
-        half = np.abs(axis) * float(shape.get("length")) / 2 + float(shape.get("radius")) * np.sqrt(
-            1 - axis**2
-        )
+        half = np.abs(axis) * float(shape.get("length")) / 2 + float(shape.get("radius")) * np.sqrt(1 - axis**2)
     return centre - half, centre + half
 
 
 def test_shapes_are_primitives_only(pair: Arm) -> None:
-    shapes = {
-        shape.tag for geometry in ElementTree.fromstring(pair.xml).iter("geometry") for shape in geometry
-    }
+    shapes = {shape.tag for geometry in ElementTree.fromstring(pair.xml).iter("geometry") for shape in geometry}
     assert shapes == {"box", "cylinder"}
 
 
@@ -387,9 +375,7 @@ def test_shapes_are_primitives_only(pair: Arm) -> None:
     ("arguments", "height"),
     [({}, 0.1358), ({"flange": "true"}, 0.1425), ({"tcp_offset": "0.12"}, 0.12), ({"tcp_offset": "0"}, 0.0)],
 )
-def test_the_tool_frame_lies_at_the_finger_tips_or_where_asked(
-    arguments: dict[str, str], height: float
-) -> None:
+def test_the_tool_frame_lies_at_the_finger_tips_or_where_asked(arguments: dict[str, str], height: float) -> None:
     pose = {"joint2": 1.0, "joint3": -1.0, "joint5": 0.5}
     described = Arm(expand("piper.urdf.xacro", **arguments).toxml())
     link6_from_tcp = np.linalg.inv(described.pose("link6", pose)) @ described.pose("tcp", pose)
@@ -411,9 +397,7 @@ def test_the_finger_tips_move_out_with_the_flange() -> None:
     ],
 )
 @pytest.mark.parametrize("description", ["piper.urdf.xacro", "piper_bimanual.urdf.xacro"])
-def test_a_wrong_argument_is_refused_with_its_value(
-    description: str, arguments: dict[str, str], named: str
-) -> None:
+def test_a_wrong_argument_is_refused_with_its_value(description: str, arguments: dict[str, str], named: str) -> None:
     with pytest.raises(xacro.XacroException, match=re.escape(named)):
         expand(description, **arguments)
 
@@ -425,10 +409,7 @@ def test_prefix_and_base_pose_are_honoured() -> None:
     np.testing.assert_allclose(world_from_base[:3, 3], (0.1, -0.2, 0.3))
     np.testing.assert_allclose(world_from_base[:3, :3], Rotation.from_euler("z", 1.5).as_matrix(), atol=1e-12)
     unprefixed = {
-        name
-        for tag in ("link", "joint")
-        for e in elements(xml, tag)
-        if not (name := e.get("name")).startswith("a_")
+        name for tag in ("link", "joint") for e in elements(xml, tag) if not (name := e.get("name")).startswith("a_")
     }
     assert unprefixed == {
         "world",
@@ -450,12 +431,8 @@ def test_two_arms_stand_side_by_side_and_do_not_share_a_name(pair: Arm) -> None:
 def test_two_arms_stand_where_asked() -> None:
     wide = Arm(expand("piper_bimanual.urdf.xacro", spacing="0.8").toxml())
     assert wide.pose("left_base_link", {}, base="right_base_link")[1, 3] == pytest.approx(0.8)
-    facing = Arm(
-        expand("piper_bimanual.urdf.xacro", right_base_xyz="0.9 0 0", right_base_rpy="0 0 3.14159265").toxml()
-    )
-    np.testing.assert_allclose(
-        facing.pose("right_base_link", {}, base="world")[:3, 3], (0.9, 0, 0), atol=1e-9
-    )
+    facing = Arm(expand("piper_bimanual.urdf.xacro", right_base_xyz="0.9 0 0", right_base_rpy="0 0 3.14159265").toxml())
+    np.testing.assert_allclose(facing.pose("right_base_link", {}, base="world")[:3, 3], (0.9, 0, 0), atol=1e-9)
     assert facing.pose("right_base_link", {}, base="world")[0, 0] == pytest.approx(-1)
 
 

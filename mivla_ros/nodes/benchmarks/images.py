@@ -2,9 +2,9 @@
 
     ros2 run mivla_ros benchmark_images
 
-Each round starts a publisher and a subscriber process for every transport. 640x480 rgb8 images go out best effort at 30 Hz,
-after both have found each other, so nothing is lost to discovery. Latency is from the stamp in the header, taken just before
-publishing, to the callback.
+Each round starts a publisher and a subscriber process for every transport. 640x480 rgb8 images go out best effort at
+30 Hz, after both have found each other, so nothing is lost to discovery. Latency is from the stamp in the header,
+taken just before publishing, to the callback.
 """
 
 import argparse

@@ -3,9 +3,10 @@
     ros2 run mivla_ros benchmark_latency            (while `ros2 launch mivla_bringup piper.launch.py` runs)
 
 A listener notes when images, chunks and joint trajectories arrive. An image and a chunk belong together by
-observation_stamp, a chunk and a trajectory by order: the first trajectory after a chunk answers it. Inference and retargeting
-are the nodes' own measurements. Simulated stamps are turned into wall time by the smallest offset seen between /clock and this
-process's clock, so the first stage may be short by the clock's own delay, and a clock step is its resolution.
+observation_stamp, a chunk and a trajectory by order: the first trajectory after a chunk answers it. Inference and
+retargeting are the nodes' own measurements. Simulated stamps are turned into wall time by the smallest offset seen
+between /clock and this process's clock, so the first stage may be short by the clock's own delay, and a clock step is
+its resolution.
 """
 
 import argparse
@@ -15,12 +16,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import rclpy
-from mivla_msgs.msg import ActionChunk, PolicyStatus, RetargetingStatus
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from trajectory_msgs.msg import JointTrajectory
 
+from mivla_msgs.msg import ActionChunk, PolicyStatus, RetargetingStatus
 from mivla_ros.nodes import qos
 from mivla_ros.nodes.conversions import time_ns
 from mivla_ros.nodes.executor import make_executor
@@ -117,7 +118,9 @@ def main() -> None:
     print("| --- | --- | --- | --- |")
     for stage, values in node.samples.values.items():
         if values:
-            print(f"| {stage} | {np.median(values) * 1e3:.1f} | {np.percentile(values, 95) * 1e3:.1f} | {len(values)} |")
+            print(
+                f"| {stage} | {np.median(values) * 1e3:.1f} | {np.percentile(values, 95) * 1e3:.1f} | {len(values)} |"
+            )
         else:
             print(f"| {stage} | none seen | | 0 |")
     executor.shutdown()

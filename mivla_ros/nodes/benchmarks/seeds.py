@@ -21,13 +21,23 @@ def run(file: str, seed: int, timeout: float, arguments: list[str]) -> tuple[boo
     command = ["ros2", "launch", "mivla_bringup", file, f"seed:={seed}", "exit_on_success:=true", f"timeout:={timeout}"]
     start = time.monotonic()
     result = subprocess.run(
-        [*command, *arguments], capture_output=True, text=True, timeout=timeout + 120, stdin=subprocess.DEVNULL, check=False
+        [*command, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout + 120,
+        stdin=subprocess.DEVNULL,
+        check=False,
     )
     wall = time.monotonic() - start
     output = result.stdout + result.stderr
     done, why = DONE.search(output), WHY.search(output)
     seconds = float(done.group(1)) if done else float("nan")
-    return result.returncode == 0, seconds, wall, "" if result.returncode == 0 else (why.group(0) if why else output[-300:])
+    return (
+        result.returncode == 0,
+        seconds,
+        wall,
+        "" if result.returncode == 0 else (why.group(0) if why else output[-300:]),
+    )
 
 
 def main() -> None:

@@ -38,9 +38,7 @@ def gradient(encoding: str, height: int = 4, width: int = 5) -> np.ndarray:
 
 
 @given(data=st.data(), encoding=st.sampled_from(sorted(NAMED)))
-def test_an_image_comes_back_from_its_message(
-    cv_bridge: ModuleType, data: st.DataObject, encoding: str
-) -> None:
+def test_an_image_comes_back_from_its_message(cv_bridge: ModuleType, data: st.DataObject, encoding: str) -> None:
     dtype, channels = NAMED[encoding]
     shape = shaped(data.draw(st.integers(1, 8)), data.draw(st.integers(1, 8)), channels)
     image = data.draw(arrays(dtype, shape))

@@ -20,7 +20,7 @@ class Recorder:
     def __init__(self) -> None:
         self.sent: list[dict[str, tuple[int, tuple[float, ...]]]] = []
 
-    def publish(self, message: Any) -> None:  # noqa: ANN401
+    def publish(self, message: Any) -> None:
         self.sent.append({})
         for frame in message.transforms:
             t, r = frame.transform.translation, frame.transform.rotation
@@ -136,9 +136,7 @@ def test_parameters_change_while_running(make: Callable[..., SimpleNamespace]) -
     feed(node, NS, turn=0.1)
     one = '<robot name="r"><link name="a"/><link name="b"/><joint name="turn" type="continuous">'
     one += '<parent link="a"/><child link="b"/></joint></robot>'
-    node.node.set_parameters(
-        [Parameter("robot_description", value=one), Parameter("frame_prefix", value="r/")]
-    )
+    node.node.set_parameters([Parameter("robot_description", value=one), Parameter("frame_prefix", value="r/")])
     feed(node, 2 * NS, turn=0.1)
     assert [list(sent) for sent in node.tf.sent] == [["left/base>left/upper"], ["r/a>r/b"]]
 

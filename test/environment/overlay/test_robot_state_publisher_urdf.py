@@ -17,9 +17,7 @@ def robot_of(*joints: str, links: tuple[str, ...] = ("a", "b")) -> str:
     return f"<robot>{''.join(f'<link name="{link}"/>' for link in links)}{''.join(joints)}</robot>"
 
 
-def joint(
-    parent: str = "a", child: str = "b", *, name: str = "j", kind: str = "fixed", inside: str = ""
-) -> str:
+def joint(parent: str = "a", child: str = "b", *, name: str = "j", kind: str = "fixed", inside: str = "") -> str:
     ends = f'<parent link="{parent}"/><child link="{child}"/>'
     return f'<joint name="{name}" type="{kind}">{ends}{inside}</joint>'
 

@@ -56,9 +56,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (marks / "greeter").touch()
     share = tmp_path / "prefix/share/greeter"
     (share / "launch").mkdir(parents=True)
-    monkeypatch.setenv(
-        "AMENT_PREFIX_PATH", f"{tmp_path / 'prefix'}:{os.environ.get('AMENT_PREFIX_PATH', '')}"
-    )
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"{tmp_path / 'prefix'}:{os.environ.get('AMENT_PREFIX_PATH', '')}")
     return share
 
 
@@ -194,9 +192,7 @@ def test_what_the_launch_file_refuses_ends_with_status_1(
 
 
 @pytest.mark.ros
-def test_an_interrupt_ends_the_launch_and_its_processes(
-    ros2_launch: Start, launch_file: Callable[[str], Path]
-) -> None:
+def test_an_interrupt_ends_the_launch_and_its_processes(ros2_launch: Start, launch_file: Callable[[str], Path]) -> None:
     launch = ros2_launch("-a", str(launch_file(SLEEPER)))
     assert launch.stdout is not None
     child = next(int(line.split()[-1]) for line in launch.stdout if "pid " in line and "started" not in line)

@@ -93,9 +93,7 @@ def test_a_quaternion_times_its_inverse_is_identity(
     inverse = tf_transformations.quaternion_inverse(quaternion * length)
     product = tf_transformations.quaternion_multiply(quaternion * length, inverse)
     np.testing.assert_allclose(product, (0, 0, 0, 1), atol=1e-12)
-    np.testing.assert_allclose(
-        tf_transformations.quaternion_conjugate(quaternion), inverse * length, atol=1e-12
-    )
+    np.testing.assert_allclose(tf_transformations.quaternion_conjugate(quaternion), inverse * length, atol=1e-12)
 
 
 @given(quaternion=UNIT)
@@ -136,18 +134,12 @@ def test_slerp_ends_where_its_arguments_are(tf_transformations: ModuleType) -> N
 
 
 @given(angle=ANGLE, axis=VECTOR)
-def test_a_turn_about_an_axis_of_any_length(
-    tf_transformations: ModuleType, angle: float, axis: np.ndarray
-) -> None:
+def test_a_turn_about_an_axis_of_any_length(tf_transformations: ModuleType, angle: float, axis: np.ndarray) -> None:
     assume(np.linalg.norm(axis) > 1e-3)
     expected = Rotation.from_rotvec(axis / np.linalg.norm(axis) * angle)
     got = tf_transformations.quaternion_about_axis(angle, axis)
-    np.testing.assert_allclose(
-        tf_transformations.quaternion_matrix(got)[:3, :3], expected.as_matrix(), atol=1e-9
-    )
-    np.testing.assert_allclose(
-        tf_transformations.rotation_matrix(angle, axis)[:3, :3], expected.as_matrix(), atol=1e-9
-    )
+    np.testing.assert_allclose(tf_transformations.quaternion_matrix(got)[:3, :3], expected.as_matrix(), atol=1e-9)
+    np.testing.assert_allclose(tf_transformations.rotation_matrix(angle, axis)[:3, :3], expected.as_matrix(), atol=1e-9)
 
 
 @given(angle=st.floats(0.01, 3.1), axis=VECTOR, point=VECTOR)

@@ -88,9 +88,7 @@ class CvBridge:
             return image
         return cvtColor2(image, img_msg.encoding, desired_encoding)
 
-    def cv2_to_imgmsg(
-        self, cvim: np.ndarray, encoding: str = PASSTHROUGH, header: Header | None = None
-    ) -> Image:
+    def cv2_to_imgmsg(self, cvim: np.ndarray, encoding: str = PASSTHROUGH, header: Header | None = None) -> Image:
         """Return the message of an image (height, width[, channels]).
 
         With "passthrough" the encoding is OpenCV's name of the element type (8UC3). Raises CvBridgeError

@@ -15,9 +15,7 @@ def unit(data: ArrayLike, axis: int | None = None) -> np.ndarray:
     return (values / np.sqrt(np.sum(values * values, axis=axis, keepdims=True))).reshape(values.shape)
 
 
-def vector_norm(
-    data: ArrayLike, axis: int | None = None, out: np.ndarray | None = None
-) -> np.ndarray | float | None:
+def vector_norm(data: ArrayLike, axis: int | None = None, out: np.ndarray | None = None) -> np.ndarray | float | None:
     """Return the Euclidean length along an axis (of all values without one), or write it to ``out``."""
     values = np.asarray(data, dtype=np.float64)
     norm = np.sqrt(np.sum(values * values, axis=axis))
