@@ -33,12 +33,15 @@ class Reason(IntEnum):
     JOINTS_STALE = 211  # joint states are older than their limit
     TRANSFORM_MISSING = 212  # TF does not connect the chunk's frame and the arm's base
     TRANSFORM_STALE = 213  # TF connects them only for another time
+    DESCRIPTION_MISSING = 214  # no robot description has arrived
     UNREACHABLE = 220  # a pose is out of the arm's reach
     LIMIT_POSITION = 221  # a joint's position limit
     LIMIT_VELOCITY = 222  # a joint's velocity limit
     LIMIT_ACCELERATION = 223  # a joint's acceleration limit
     LIMIT_WORKSPACE = 224  # the allowed box of the end effector
     COLLISION = 225  # two links, or a link and the surroundings, would touch
+    LIMIT_JERK = 226  # a joint's jerk limit
+    SINGULARITY = 227  # too near a singularity to follow without wild joint motion
     CLOCK_JUMP = 230  # time went backwards, or far forwards
     TRACKING_ERROR = 231  # the arm is too far from where it was sent
     SIMULATION_FAILED = 300  # physics diverged, or rendering failed

@@ -6,7 +6,7 @@ from collections.abc import Callable
 try:
     from numba import njit as _njit
 except ImportError:
-    _njit = None  # type: ignore[assignment]
+    _njit = None
 
 COMPILED = _njit is not None
 """Whether the loops run as machine code."""

@@ -28,6 +28,10 @@ class ProcessNode(Protocol):
         """Called once after the last callback, while publishing still works."""
         ...
 
+    def destroy_node(self) -> None:
+        """Rclpy's own."""
+        ...
+
 
 def run_node(name: str, make_node: Callable[[], ProcessNode], *errors: type[Exception]) -> NoReturn:
     """Make the node, run it until its status is set or a signal comes, end the process.
@@ -54,7 +58,7 @@ def run_node(name: str, make_node: Callable[[], ProcessNode], *errors: type[Exce
         rclpy.try_shutdown()
         sys.exit(1)
     running.set()
-    executor = make_executor(node)  # type: ignore[arg-type]
+    executor = make_executor(node)
     while node.status is None and not ending.is_set():
         executor.spin_once(timeout_sec=0.2)
     node.close()

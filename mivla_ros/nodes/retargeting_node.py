@@ -256,7 +256,7 @@ class RetargetingNode(LifecycleNode):
                 message.state = RetargetingStatus.INACTIVE
         else:
             message = RetargetingStatus(state=RetargetingStatus.UNCONFIGURED, robot=self._profile.name)
-            reason = StopReason(Reason.STREAM_MISSING, "robot_description")
+            reason = StopReason(Reason.DESCRIPTION_MISSING, "robot_description")
             message.reason = stop_reason_message(reason)
             message.header.stamp = time_message(now_ns)
         self._status.publish(message)

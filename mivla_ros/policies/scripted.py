@@ -146,7 +146,7 @@ class ScriptedPolicy:
 
     def _begin(self, now_ns: int, state: ArmState, bottle: Array, pad: Array) -> None:
         """A new reference from where the arm is: to the bottle, on with it where it is held already, or home
-        it has been delivered.
+        where it has been delivered.
         """
         held = self._is_held(state, bottle)
         delivered = self.phase(now_ns) in AFTER_RELEASE and self._is_placed(bottle, pad)
