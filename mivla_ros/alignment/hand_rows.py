@@ -57,9 +57,7 @@ def row_from_hand(hand: HandActions) -> Array:
     return row
 
 
-def hands_from_rows(
-    rows: ArrayLike, thumb_knuckles: Mapping[str, ArrayLike] | None = None
-) -> dict[str, HandActions]:
+def hands_from_rows(rows: ArrayLike, thumb_knuckles: Mapping[str, ArrayLike] | None = None) -> dict[str, HandActions]:
     """Hands by side from rows (..., 48). A hand that is NaN throughout is not there and left out; a hand that is NaN
     in part raises AlignmentError, as does one without any hand.
     """

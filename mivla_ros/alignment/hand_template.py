@@ -5,20 +5,20 @@ image (z negated, since z points to the thumb of a right hand and away from the 
 
 What the numbers rest on:
 
-===========================  =======================================  ============================================
-what                         value                                    source
-===========================  =======================================  ============================================
-metacarpals, phalanges,      ``BONES`` (mean of 66 adults, X-ray)     Buryanov and Kotiuk 2010, Proportions of Hand
-soft tip                                                              Segments, Int. J. Morphol. 28(3):755-758
-wrist to metacarpal base     30 mm                                    our assumption; makes 186 mm from wrist to
-                                                                      middle tip (adult hand length 168 to 185 mm:
-                                                                      Binvignat et al. 2012, Int. J. Morphol. 30(2))
-knuckles across the palm     32, 7, -16, -34 mm                       measured here: one person's right hand,
-thumb knuckle                (25, 17, 28) mm                          MediaPipe landmarks of 621 frames, medians
-joint angles open, closed    ``FLEXION``                              our assumption, inside normal motion
-pinch axis                   ``PINCH_AXIS``                           our assumption: thumb before the palm, and no
-                                                                      finger longer than its bones
-===========================  =======================================  ============================================
+======================  ===========================  ==================================================================
+what                    value                        source
+======================  ===========================  ==================================================================
+bones and soft tips     ``BONES``, means of 66       Buryanov and Kotiuk 2010, Proportions of Hand Segments,
+                        adults on X-ray              Int. J. Morphol. 28(3):755-758 (as quoted by others)
+wrist to metacarpals    30 mm                        our assumption; 187 mm from wrist to middle tip. Adult hands:
+                                                     168 mm (women), 185 mm (men), Binvignat et al. 2012,
+                                                     Int. J. Morphol. 30(2)
+knuckles across the     35, 10, -13, -31 mm          measured: medians over 621 frames of MediaPipe's landmarks of one
+palm, thumb knuckle     (24, 17, 29) mm              person's right hand (the project's hand video)
+bends, open and closed  ``FLEXION``                  our assumption, well inside normal motion
+pinch axis              ``PINCH_AXIS``               our assumption: the thumb stands before the palm, and no finger is
+                                                     longer than its bones
+======================  ===========================  ==================================================================
 
 The two pinch templates are linear in between, and the tips of thumb and index finger stay on one axis, so that their
 distance is exactly the gripper rule's at every opening.
@@ -42,8 +42,8 @@ BONES = {
     "little": (0.05369, 0.03257, 0.01811, 0.01596, 0.00373),
 }
 CARPUS = 0.030
-KNUCKLE_ACROSS = {"index": 0.032, "middle": 0.007, "ring": -0.016, "little": -0.034}
-THUMB_KNUCKLE = (0.025, 0.017, 0.028)
+KNUCKLE_ACROSS = {"index": 0.035, "middle": 0.010, "ring": -0.013, "little": -0.031}
+THUMB_KNUCKLE = (0.024, 0.017, 0.029)
 # (open, closed) bend in degrees of the finger's own knuckle, middle and end joint
 FLEXION = {
     "index": ((0.0, 0.0, 0.0), (50.0, 50.0, 25.0)),

@@ -22,9 +22,9 @@ class Reference(StrEnum):
 class AlignmentOptions:
     """What both directions share; checked when made (AlignmentError).
 
-    reference: the paper's symbols say thumb knuckle, its text also says wrist. robot_from_human: R^h (3, 3), human world
-    to robot world; its transpose is R^m. tool_from_hand: (3, 3), hand frame to tool frame, used by Eq. 3 only.
-    scale: metres of robot motion for one metre of hand motion. gripper: pinch distance to opening.
+    reference: the paper's symbols say thumb knuckle, its text also says wrist. robot_from_human: R^h (3, 3), human
+    world to robot world; its transpose is R^m. tool_from_hand: (3, 3), hand frame to tool frame, for Eq. 3 without an
+    initial pair. scale: metres of robot motion for one metre of hand motion. gripper: pinch distance to opening.
     """
 
     reference: Reference = Reference.THUMB_KNUCKLE

@@ -125,11 +125,9 @@ def without_sign_jumps(quaternion: Array) -> Array:
     canonical = action_space.canonical_quaternion(quaternion)
     if canonical.ndim < 2:
         return canonical
+    signs = np.ones(canonical.shape[:-1], dtype=canonical.dtype)
     steps = np.sum(canonical[..., 1:, :] * canonical[..., :-1, :], axis=-1)
-    flips = np.where(steps < 0, -1, 1).astype(canonical.dtype)
-    signs = np.concatenate([np.ones_like(flips[..., :1]), np.cumprod(flips, axis=-1)], axis=-1)
-    if canonical.shape[-2] == 0:
-        return canonical
+    signs[..., 1:] = np.cumprod(np.where(steps < 0, -1, 1), axis=-1)
     return canonical * signs[..., None]
 
 

@@ -62,9 +62,7 @@ def rows_from_eef(
     return row_from_hand(hand_from_eef(eef, opening, side, options, initial))
 
 
-def _reference(
-    poses: Array, side: str, options: AlignmentOptions, initial: InitialPair | None
-) -> tuple[Array, Array]:
+def _reference(poses: Array, side: str, options: AlignmentOptions, initial: InitialPair | None) -> tuple[Array, Array]:
     """Reference point (..., 3) and wrist rotation (..., 3, 3), ARKit's axes, in the human's world."""
     position, rotation = poses[..., :3], matrix_from_quaternion(poses[..., 3:])
     human_from_robot = options.robot_from_human.T.astype(poses.dtype)
