@@ -5,7 +5,6 @@ from functools import partial
 
 from cv_bridge import CvBridge, CvBridgeError
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from mivla_msgs.msg import ObjectPoses
@@ -13,9 +12,6 @@ from mivla_ros.nodes import qos
 from mivla_ros.nodes.conversions import pose_array, time_ns
 from mivla_ros.observations import Synchroniser
 from mivla_ros.robots.profile import CameraProfile
-
-# deep enough that a second of a busy executor loses no sample between which joints are interpolated
-JOINTS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class PolicyInputs:
@@ -37,7 +33,7 @@ class PolicyInputs:
         self._on_complete = on_complete
         self._cameras = frozenset(camera.name for camera in cameras)
         self._fresh: set[str] = set()
-        self._subscriptions = [node.create_subscription(JointState, "joint_states", self._on_joints, JOINTS)]
+        self._subscriptions = [node.create_subscription(JointState, "joint_states", self._on_joints, qos.JOINT_STATES)]
         for camera in cameras:
             topic = f"{camera.name}/image_raw" + ("/compressed" if compressed else "")
             kind = CompressedImage if compressed else Image

@@ -3,18 +3,13 @@
 The executor only moves messages; inference runs in one worker thread.
 """
 
-import sys
 import threading
 import uuid
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import rclpy
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
-from rclpy.logging import get_logger
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from std_msgs.msg import String
@@ -24,12 +19,12 @@ from mivla_msgs.msg import ActionChunk, ExecutedSteps, PolicyStatus, Retargeting
 from mivla_ros.kinematics import KinematicsError, chain_from_urdf, forward_kinematics
 from mivla_ros.nodes import qos
 from mivla_ros.nodes.conversions import chunk_message, stop_reason_message, time_message, time_ns
-from mivla_ros.nodes.executor import make_executor
 from mivla_ros.nodes.policy_diagnostics import PolicyDiagnostics
 from mivla_ros.nodes.policy_inputs import PolicyInputs
 from mivla_ros.nodes.policy_messages import chunk_markers, status_message, stop_from_message
 from mivla_ros.nodes.policy_node_parameters import policy_node_parameters
 from mivla_ros.nodes.policy_task_server import PolicyTaskServer
+from mivla_ros.nodes.process import run_node
 from mivla_ros.observations import StreamLimits, Synchroniser
 from mivla_ros.policies.options import split_options
 from mivla_ros.policies.policy import PolicyError
@@ -51,6 +46,7 @@ class PolicyNode(LifecycleNode):
 
     def __init__(self) -> None:
         super().__init__("policy")
+        self.status: int | None = None
         self._listener = policy_node_parameters.ParamListener(self)
         self._runner: PolicyRunner | None = None
         self._undo: list[Callable[[], object]] = []
@@ -64,10 +60,14 @@ class PolicyNode(LifecycleNode):
         self._published_at = 0.0
         self._status_publisher = self.create_publisher(PolicyStatus, "mivla/policy_status", qos.STATE)
 
-    @property
-    def autostart(self) -> bool:
-        """Whether it configures and activates itself."""
-        return bool(self._listener.get_params().autostart)
+    def start(self) -> None:
+        """Configure and activate, where the parameter asks for it."""
+        if not self._listener.get_params().autostart:
+            return
+        for transition in (self.trigger_configure, self.trigger_activate):
+            if transition() is not TransitionCallbackReturn.SUCCESS:
+                self.status = 1
+                return
 
     # ---- life cycle ----
 
@@ -351,31 +351,7 @@ class PolicyNode(LifecycleNode):
 
 def main() -> None:
     """Entry point of the executable."""
-    rclpy.init()
-    try:
-        node = PolicyNode()
-    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-        get_logger("policy").fatal(str(error))
-        rclpy.try_shutdown()
-        sys.exit(1)
-    executor = make_executor(node)
-    failed = False
-    try:
-        if node.autostart:
-            for transition in (node.trigger_configure, node.trigger_activate):
-                failed = failed or transition() is not TransitionCallbackReturn.SUCCESS
-        while not failed:
-            executor.spin_once(timeout_sec=1.0)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except RuntimeError:
-        if rclpy.ok():  # else a signal came in the middle of a transition, or of a callback
-            raise
-    finally:
-        node.close()
-        node.destroy_node()
-        rclpy.try_shutdown()
-    sys.exit(1 if failed else 0)
+    run_node("policy", PolicyNode)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,10 @@ from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 
 SENSOR = qos_profile_sensor_data
-"""Consumers of images and joint states: best effort, depth 5."""
+"""Consumers of images, and of joint states of which only the newest counts: best effort, depth 5."""
+
+JOINT_STATES = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""Consumers that interpolate joint states: so deep that a second of a busy executor loses no sample."""
 
 IMAGE_PUBLISHER = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Our own cameras: best effort, so that a slow reader never blocks the simulator."""

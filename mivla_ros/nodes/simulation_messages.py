@@ -87,7 +87,7 @@ def task_progress_message(
         completion=progress.completion,
         seconds=progress.seconds,
         subtasks=list(progress.subtasks),
-        subtasks_done=list(progress.subtasks_done),
+        subtasks_done=[bool(done) for done in progress.subtasks_done],  # a NumPy bool would end the process
         failure=progress.failure,
     )
 

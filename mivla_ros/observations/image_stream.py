@@ -6,9 +6,7 @@ from mivla_ros.observation import CameraImage
 from mivla_ros.observations.samples import Samples
 
 
-def newest_set(
-    streams: Mapping[str, Samples[CameraImage]], max_skew_ns: int
-) -> dict[str, CameraImage] | None:
+def newest_set(streams: Mapping[str, Samples[CameraImage]], max_skew_ns: int) -> dict[str, CameraImage] | None:
     """One image a camera, all stamps within ``max_skew_ns`` of each other, the newest such set; None where
     there is none.
 

@@ -94,9 +94,7 @@ class JointStream:
         samples = self._samples[name]
         index = samples.before(stamp_ns)
         if index is None:
-            raise self._skew(
-                name, samples.stamps[0] - stamp_ns, max_gap_ns, "the oldest kept sample is newer by that"
-            )
+            raise self._skew(name, samples.stamps[0] - stamp_ns, max_gap_ns, "the oldest kept sample is newer by that")
         before_ns, before = samples.stamps[index], samples.values[index]
         if before_ns == stamp_ns:
             return before, stamp_ns

@@ -58,9 +58,7 @@ class Synchroniser:
         history_ns = round(self.limits.history * 1e9)
         names = [n for arm in arms for n in (*arm.joints, *((arm.gripper.joint,) if arm.gripper else ()))]
         self._joints = JointStream(JOINTS, names, history_ns)
-        self._moving = np.array(
-            [name in arm.joints for arm in arms for name in self._names_of(arm)], dtype=bool
-        )
+        self._moving = np.array([name in arm.joints for arm in arms for name in self._names_of(arm)], dtype=bool)
         self._images: dict[str, Samples[CameraImage]] = {
             name: Samples(self.limits.image_count) for name in self.cameras
         }
@@ -73,9 +71,7 @@ class Synchroniser:
         with self._lock:
             self.counts[camera] += 1
             if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
-                message = (
-                    f"image has shape {rgb.shape} and type {rgb.dtype}, must be (height, width, 3) uint8"
-                )
+                message = f"image has shape {rgb.shape} and type {rgb.dtype}, must be (height, width, 3) uint8"
                 self._fault(camera, Stop(Reason.STREAM_INVALID, camera, message=message))
                 return
             if stamp_ns < self._earliest_ns:
@@ -111,9 +107,7 @@ class Synchroniser:
                 return
             for name, pose in poses.items():
                 if pose.shape != (7,) or not np.isfinite(pose).all():
-                    self._fault(
-                        OBJECTS, Stop(Reason.STREAM_INVALID, f"{OBJECTS}: {name}", message=f"pose is {pose}")
-                    )
+                    self._fault(OBJECTS, Stop(Reason.STREAM_INVALID, f"{OBJECTS}: {name}", message=f"pose is {pose}"))
                     return
             if not self._objects.add(stamp_ns, (frame_id, dict(poses))):
                 self.counts[f"{OBJECTS}:duplicate"] += 1
@@ -172,9 +166,7 @@ class Synchroniser:
         world_frame, objects, objects_ns = self._pick_objects(stamp_ns)
         return Observation(
             stamp_ns=stamp_ns,
-            oldest_ns=min(
-                [image.stamp_ns for image in images.values()] + [joints_used_ns, objects_ns, stamp_ns]
-            ),
+            oldest_ns=min([image.stamp_ns for image in images.values()] + [joints_used_ns, objects_ns, stamp_ns]),
             images=images,
             arms=self._arm_states(joints),
             instruction=instruction,

@@ -74,9 +74,7 @@ class DemonstrationPolicy:
         _check(options)
         self.motion = load_motion(options.path)
         if isinstance(self.motion, EefMotion):
-            self._player: _EefPlayer | _HandPlayer = _EefPlayer(
-                self.motion, _arm_named(arms, options.arm), options
-            )
+            self._player: _EefPlayer | _HandPlayer = _EefPlayer(self.motion, _arm_named(arms, options.arm), options)
         else:
             self._player = _HandPlayer(self.motion, arms, options)
         self.spec = PolicySpec(
@@ -105,9 +103,7 @@ class DemonstrationPolicy:
         steps = elapsed + self.options.step_seconds * np.arange(self.options.horizon, dtype=np.float64)
         arms = self._player.sample(steps)
         finished = elapsed > self._player.seconds
-        return Actions(
-            arms, first_step_seconds=0.0, step_seconds=self.options.step_seconds, finished=finished
-        )
+        return Actions(arms, first_step_seconds=0.0, step_seconds=self.options.step_seconds, finished=finished)
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -160,16 +156,12 @@ class _EefPlayer:
             share = np.clip(seconds / self._lead, 0.0, 1.0)
             smooth = share**3 * (10 - 15 * share + 6 * share**2)
             on_way = (share < 1.0)[:, None]
-            positions = np.where(
-                on_way, origin + smooth[:, None] * (self.motion.poses[0, :3] - origin), positions
-            )
+            positions = np.where(on_way, origin + smooth[:, None] * (self.motion.poses[0, :3] - origin), positions)
             quaternions = np.where(on_way, self._way(smooth).as_quat(), rotations.as_quat())
             rotations = Rotation.from_quat(quaternions)
         gripper = None
         if self._widths is not None:
-            gripper = np.clip(
-                np.interp(played, self.motion.time, self._widths) / self.options.full_width, 0.0, 1.0
-            )
+            gripper = np.clip(np.interp(played, self.motion.time, self._widths) / self.options.full_width, 0.0, 1.0)
         quaternion = action_space.canonical_quaternion(rotations.as_quat(scalar_first=True))
         return (
             ArmActions(
@@ -190,21 +182,15 @@ class _HandPlayer:
         self.motion, self.options = motion, options
         self.frame_id = options.frame or motion.frame
         if not self.frame_id:
-            raise PolicyError(
-                POLICY, f"{options.path}: frame: is missing, and option frame is empty", "frame"
-            )
+            raise PolicyError(POLICY, f"{options.path}: frame: is missing, and option frame is empty", "frame")
         self._arms = [arm for arm in arms if arm.side in motion.hands and options.arm in ("", arm.name)]
         if not self._arms:
             sides = {arm.name: arm.side for arm in arms}
-            raise PolicyError(
-                POLICY, f"{options.path}: hand: holds {list(motion.hands)}, the arms are {sides}", "hand"
-            )
+            raise PolicyError(POLICY, f"{options.path}: hand: holds {list(motion.hands)}, the arms are {sides}", "hand")
         self._positions, self._wrists = {}, {}
         for side, hand in motion.hands.items():
             columns = [hand[:, action_space.WRIST_POSITION], hand[:, action_space.FINGER_TIPS]]
-            self._positions[side] = _interpolator(
-                motion.time, np.concatenate(columns, axis=1), options.interpolation
-            )
+            self._positions[side] = _interpolator(motion.time, np.concatenate(columns, axis=1), options.interpolation)
             matrices = action_space.matrix_from_rotation_6d(hand[:, action_space.WRIST_ROTATION])
             self._wrists[side] = Slerp(motion.time, Rotation.from_matrix(matrices))
         self._knuckles = {
@@ -227,8 +213,7 @@ class _HandPlayer:
         """Actions at times (n,) s since the end of the start's hold."""
         played = np.clip(seconds * self.options.speed, 0.0, self.motion.time[-1])
         return tuple(
-            ArmActions(name=arm.name, space=Space.HAND, hand=self._hand(arm.side, played))
-            for arm in self._arms
+            ArmActions(name=arm.name, space=Space.HAND, hand=self._hand(arm.side, played)) for arm in self._arms
         )
 
     def _hand(self, side: str, played: Array) -> HandActions:
@@ -247,9 +232,7 @@ class _HandPlayer:
 
 def _poses(positions: Array, rotations: Rotation) -> Array:
     """(n, 7) from positions (n, 3) and n rotations."""
-    return np.concatenate(
-        [positions, action_space.canonical_quaternion(rotations.as_quat(scalar_first=True))], axis=1
-    )
+    return np.concatenate([positions, action_space.canonical_quaternion(rotations.as_quat(scalar_first=True))], axis=1)
 
 
 class _Linear:
@@ -270,9 +253,7 @@ def _arm_named(arms: Sequence[ArmProfile], name: str) -> ArmProfile:
     for arm in arms:
         if name in ("", arm.name):
             return arm
-    raise PolicyError(
-        POLICY, f"option arm is {name!r}, the robot has {', '.join(arm.name for arm in arms)}", "arm"
-    )
+    raise PolicyError(POLICY, f"option arm is {name!r}, the robot has {', '.join(arm.name for arm in arms)}", "arm")
 
 
 def _check(options: DemonstrationOptions) -> None:
@@ -292,9 +273,7 @@ def _check(options: DemonstrationOptions) -> None:
         if not 0 < value < np.inf:
             raise PolicyError(POLICY, f"option {name} is {value:g}, must be above 0", name)
     if not 0 <= options.start_hold < np.inf:
-        raise PolicyError(
-            POLICY, f"option start_hold is {options.start_hold:g}, must be 0 or more", "start_hold"
-        )
+        raise PolicyError(POLICY, f"option start_hold is {options.start_hold:g}, must be 0 or more", "start_hold")
     if options.interpolation not in INTERPOLATIONS:
         raise PolicyError(
             POLICY,

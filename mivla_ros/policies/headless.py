@@ -88,9 +88,7 @@ class HeadlessRun:
         """Run one episode until the policy has finished or failed, or for ``limit`` simulated seconds."""
         simulation = self.simulation
         simulation.reset(seed)
-        synchroniser = Synchroniser(
-            self.profile.arms, (), self._eef_pose, needs_objects=self.policy.spec.needs_objects
-        )
+        synchroniser = Synchroniser(self.profile.arms, (), self._eef_pose, needs_objects=self.policy.spec.needs_objects)
         runner = PolicyRunner(
             self.policy,
             self.profile,
@@ -158,9 +156,7 @@ class HeadlessRun:
         for command in commands:
             trajectory = command.trajectory
             if trajectory is None:
-                self.simulation.command(
-                    command.controller, joint_trajectory(command.joint_names, [], np.empty((0, 1)))
-                )
+                self.simulation.command(command.controller, joint_trajectory(command.joint_names, [], np.empty((0, 1))))
                 continue
             seconds = np.arange(len(trajectory.positions)) * trajectory.period_ns * 1e-9
             self.simulation.command(
@@ -187,9 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="option of the policy; may be repeated",
     )
     parser.add_argument("--robot", default="piper", help="robot profile")
-    parser.add_argument(
-        "--seeds", default="0-9", metavar="FIRST-LAST", help="seeds of the scenes, such as 0-49"
-    )
+    parser.add_argument("--seeds", default="0-9", metavar="FIRST-LAST", help="seeds of the scenes, such as 0-49")
     parser.add_argument(
         "--latency", type=float, default=0.05, help="simulated s from an observation to its chunk's arrival"
     )
@@ -197,9 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     first, _, last = chosen.seeds.partition("-")
     try:
-        run = HeadlessRun(
-            chosen.policy, split_options(chosen.policy, chosen.option), chosen.robot, chosen.latency
-        )
+        run = HeadlessRun(chosen.policy, split_options(chosen.policy, chosen.option), chosen.robot, chosen.latency)
     except PolicyError as error:
         parser.exit(2, f"{error}\n")
     episodes = []

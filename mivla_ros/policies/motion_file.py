@@ -186,9 +186,7 @@ class _File:
         largest = np.abs(values).reshape(len(values), -1).max(axis=1)
         if largest.max() > MAX_DISTANCE:
             row = int(np.argmax(largest))
-            raise self.error(
-                key, f"row {row} holds {largest[row]:g}, limit {MAX_DISTANCE:g} m: are these metres?"
-            )
+            raise self.error(key, f"row {row} holds {largest[row]:g}, limit {MAX_DISTANCE:g} m: are these metres?")
 
     def quaternions(self, key: str, values: Array) -> Array:
         """Quaternions (N, 4) of length exactly 1, each on the side of the one before."""
@@ -196,7 +194,5 @@ class _File:
         wrong = np.abs(length - 1)
         if wrong.max() > UNIT_TOLERANCE:
             row = int(np.argmax(wrong))
-            raise self.error(
-                key, f"row {row} has length {length[row]:.4g}, must be 1 within {UNIT_TOLERANCE:g}"
-            )
+            raise self.error(key, f"row {row} has length {length[row]:.4g}, must be 1 within {UNIT_TOLERANCE:g}")
         return values / length[:, None]

@@ -49,6 +49,4 @@ def _convert(policy: str, name: str, kind: type, value: object) -> Any:  # noqa:
     try:
         return kind(value)
     except (TypeError, ValueError) as error:
-        raise PolicyError(
-            policy, f"option {name} is {text!r}, must be of type {kind.__name__}", name
-        ) from error
+        raise PolicyError(policy, f"option {name} is {text!r}, must be of type {kind.__name__}", name) from error

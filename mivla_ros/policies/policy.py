@@ -8,7 +8,8 @@ from mivla_ros.observation import Observation
 
 
 class PolicyError(RuntimeError):
-    """A policy that cannot be made or cannot go on. ``policy`` is its name, ``subject`` the file, key or value at fault."""
+    """A policy that cannot be made or cannot go on. ``policy`` is its name, ``subject`` the file, key or value at
+    fault."""
 
     def __init__(self, policy: str, message: str, subject: str = "") -> None:
         super().__init__(f"policy {policy!r}: {message}")
@@ -46,7 +47,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class Actions:
-    """A policy's answer: step k of ``arms`` is due ``first_step_seconds + k * step_seconds`` after the observation's stamp.
+    """A policy's answer: step k of ``arms`` is due ``first_step_seconds + k * step_seconds`` after the observation's
+    stamp.
 
     finished: the policy has nothing more to do after these steps.
     """

@@ -62,14 +62,10 @@ def _scripted(context: PolicyContext, options: Mapping[str, object]) -> Policy:
 def _demonstration(context: PolicyContext, options: Mapping[str, object]) -> Policy:
     from mivla_ros.policies.demonstration import DemonstrationOptions, DemonstrationPolicy
 
-    return DemonstrationPolicy(
-        context.profile.arms, read_options("demonstration", DemonstrationOptions, options)
-    )
+    return DemonstrationPolicy(context.profile.arms, read_options("demonstration", DemonstrationOptions, options))
 
 
 POLICIES: dict[str, PolicyEntry] = {
     "scripted": PolicyEntry(_scripted, "the expert of bottle_on_pad; reads the simulator's truth"),
-    "demonstration": PolicyEntry(
-        _demonstration, "plays a recorded motion from a file", needs_instruction=False
-    ),
+    "demonstration": PolicyEntry(_demonstration, "plays a recorded motion from a file", needs_instruction=False),
 }

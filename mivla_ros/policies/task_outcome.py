@@ -64,11 +64,7 @@ def task_outcome(
             return Outcome.FINISHED, RUNNING
         if since_change > limits.patience:
             return Outcome.STOPPED, reason
-    elif (
-        state is not PolicyState.RUNNING
-        and since_change > limits.patience
-        and reason.reason is not Reason.NONE
-    ):
+    elif state is not PolicyState.RUNNING and since_change > limits.patience and reason.reason is not Reason.NONE:
         return Outcome.STOPPED, reason
     if limits.timeout and seconds > limits.timeout:
         return Outcome.TIMED_OUT, Stop(Reason.TASK_TIMEOUT, "task", seconds, limits.timeout, "s")

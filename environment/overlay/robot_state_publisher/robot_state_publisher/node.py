@@ -180,6 +180,9 @@ def main(args: list[str] | None = None) -> int:
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except RuntimeError:
+        if rclpy.ok():  # else the signal came in the middle of a callback, which the executor tells that way
+            raise
     finally:
         rclpy.try_shutdown()
     return 0
