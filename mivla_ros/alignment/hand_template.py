@@ -16,8 +16,8 @@ wrist to metacarpals    30 mm                        our assumption; 187 mm from
 knuckles across the     35, 10, -13, -31 mm          measured: medians over 621 frames of MediaPipe's landmarks of one
 palm, thumb knuckle     (24, 17, 29) mm              person's right hand (the project's hand video)
 bends, open and closed  ``FLEXION``                  our assumption, well inside normal motion
-pinch axis              ``PINCH_AXIS``               our assumption: the thumb stands before the palm, and no finger is
-                                                     longer than its bones
+pinch axis              ``PINCH_AXIS``               our choice near the same video's; its depth is poorly known, so
+                                                     the thumb is kept before the palm and no longer than its bones
 ======================  ===========================  ==================================================================
 
 The two pinch templates are linear in between, and the tips of thumb and index finger stay on one axis, so that their
@@ -51,7 +51,7 @@ FLEXION = {
     "ring": ((10.0, 10.0, 5.0), (30.0, 30.0, 15.0)),
     "little": ((10.0, 10.0, 5.0), (30.0, 30.0, 15.0)),
 }
-PINCH_AXIS = np.array([0.71, -0.65, -0.25]) / np.linalg.norm([0.71, -0.65, -0.25])
+PINCH_AXIS = np.array([0.79, -0.21, -0.57]) / np.linalg.norm([0.79, -0.21, -0.57])
 """From the tip of the thumb to the tip of the index finger, unit."""
 
 THUMB_LENGTH = sum(BONES["thumb"])

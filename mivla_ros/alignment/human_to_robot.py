@@ -5,6 +5,7 @@ Rotation: R_r,t = R^h (R_h,t R_h,0^T) R^h^T R_r,0, of the wrist: the thumb's own
 Gripper: linear in the distance of thumb tip and index tip.
 """
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from mivla_ros.action_chunk import HandActions
@@ -26,15 +27,14 @@ def hand_reference(hand: HandActions, options: AlignmentOptions = DEFAULT) -> Ar
     """
     side = "left" if hand.left else "right"
     wrist = checked_poses(f"{side} hand wrist", hand.wrist)
-    rotation = matrix_from_quaternion(wrist[..., 3:])
-    position = wrist[..., :3]
-    if options.reference is Reference.THUMB_KNUCKLE:
-        if hand.thumb_knuckle is not None:
-            position = checked_poses(f"{side} hand thumb knuckle", hand.thumb_knuckle, wrist.dtype)[..., :3]
-        else:
-            in_wrist = ARKIT_WRIST_FROM_HAND[side] @ thumb_knuckle(side)
-            position = position + rotation @ in_wrist.astype(wrist.dtype)
-    return poses_from(position, rotation)
+    if options.reference is Reference.WRIST:
+        return wrist
+    if hand.thumb_knuckle is not None:
+        position = checked_poses(f"{side} hand thumb knuckle", hand.thumb_knuckle, wrist.dtype)[..., :3]
+    else:
+        in_wrist = ARKIT_WRIST_FROM_HAND[side] @ thumb_knuckle(side)
+        position = wrist[..., :3] + matrix_from_quaternion(wrist[..., 3:]) @ in_wrist.astype(wrist.dtype)
+    return np.concatenate([position, wrist[..., 3:]], axis=-1)
 
 
 def gripper_opening(hand: HandActions, options: AlignmentOptions = DEFAULT) -> Array:

@@ -104,13 +104,19 @@ def matrix_from_rotation_6d(subject: str, rotation: ArrayLike) -> Array:
 
 def matrix_from_quaternion(quaternion: Array) -> Array:
     """Rotation matrices (..., 3, 3) from quaternions wxyz (..., 4) of about unit length."""
-    w, x, y, z = np.moveaxis(quaternion / np.linalg.norm(quaternion, axis=-1, keepdims=True), -1, 0)
-    rows = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ]
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    unit = quaternion / np.linalg.norm(quaternion, axis=-1, keepdims=True)
+    w, x, y, z = (unit[..., i] for i in range(4))
+    matrix = np.empty((*unit.shape[:-1], 3, 3), dtype=unit.dtype)
+    matrix[..., 0, 0] = 1 - 2 * (y * y + z * z)
+    matrix[..., 0, 1] = 2 * (x * y - w * z)
+    matrix[..., 0, 2] = 2 * (x * z + w * y)
+    matrix[..., 1, 0] = 2 * (x * y + w * z)
+    matrix[..., 1, 1] = 1 - 2 * (x * x + z * z)
+    matrix[..., 1, 2] = 2 * (y * z - w * x)
+    matrix[..., 2, 0] = 2 * (x * z - w * y)
+    matrix[..., 2, 1] = 2 * (y * z + w * x)
+    matrix[..., 2, 2] = 1 - 2 * (x * x + y * y)
+    return matrix
 
 
 def quaternion_from_matrix(matrix: Array) -> Array:
