@@ -6,9 +6,10 @@ Layout (MiVLA, section on the unified action space; order where the paper is sil
     robot 14 = [left 7 | right 7],     7 = six joints, gripper
     eef   14 = [left 7 | right 7],     7 = xyz 3, quaternion 4
 
-The 6-D rotation is the first two columns of the rotation matrix, first column first. Quaternions in arrays are wxyz
-with w >= 0 wherever this package makes them; ROS messages are xyzw, and only ``nodes/conversions.py`` turns one into
-the other. Grippers are 0 closed to 1 open. Lengths are metres, angles radians.
+The 6-D rotation is the first two columns of the rotation matrix, first column first. Quaternions in arrays are wxyz:
+w >= 0 where one stands alone (``canonical_quaternion``), of continuous sign along a motion. ROS messages are xyzw, and
+only ``nodes/conversions.py`` turns one into the other. Grippers are 0 closed to 1 open. Lengths are metres, angles
+radians.
 """
 
 from dataclasses import dataclass
