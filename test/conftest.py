@@ -6,7 +6,7 @@ from hypothesis import settings
 
 from test.domain import free_domain
 
-# the same examples in every run of CI, so that a failure there comes from the change and can be repeated; new ones at home
+# the same examples in every run of CI, so that a failure there can be repeated; new ones at home
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("home", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "home")
