@@ -15,6 +15,7 @@ from mivla_msgs.msg import ExecutedSteps as ExecutedStepsMessage
 from mivla_msgs.msg import RetargetingStatus
 from mivla_msgs.srv import Release, Stop
 from mivla_ros.action_chunk import NANOSECONDS, ActionChunk, ActionChunkError
+from mivla_ros.alignment import Reference
 from mivla_ros.kinematics import KinematicsError
 from mivla_ros.nodes import qos
 from mivla_ros.nodes.conversions import Array, chunk_from_message, stop_reason_message, time_message, time_ns
@@ -29,6 +30,7 @@ from mivla_ros.nodes.retargeting_node_parameters import retargeting_node_paramet
 from mivla_ros.nodes.transforms import Transforms
 from mivla_ros.retargeting import Command, Follower, FollowerOptions, Mode, Retargeter, RetargetingOptions
 from mivla_ros.retargeting.acceptance import AcceptanceOptions
+from mivla_ros.retargeting.hands import HandOptions
 from mivla_ros.retargeting.retargeter import IDENTITY
 from mivla_ros.robots.profile import ArmProfile, RobotProfile, load_profile
 from mivla_ros.stop_reasons import Reason
@@ -135,6 +137,7 @@ class RetargetingNode(LifecycleNode):
             tracking_error_latches=p.tracking_error_latches,
             rest_error=p.rest_error,
             acceptance=AcceptanceOptions(session_timeout_ns=round(p.session_timeout * NANOSECONDS)),
+            hands=HandOptions(reference=Reference(p.hands.reference), scale=p.hands.scale),
         )
 
     def _on_description(self, message: String) -> None:

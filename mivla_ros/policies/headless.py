@@ -85,7 +85,9 @@ class HeadlessRun:
         self.runner: PolicyRunner | None = None
 
     def episode(self, seed: int, limit: float = 60.0) -> Episode:
-        """Run one episode until the policy has finished or failed, or for ``limit`` simulated seconds."""
+        """Run one episode until the whole task is done, the policy has finished or failed, or for ``limit`` simulated
+        seconds.
+        """
         simulation = self.simulation
         simulation.reset(seed)
         synchroniser = Synchroniser(self.profile.arms, (), self._eef_pose, needs_objects=self.policy.spec.needs_objects)
@@ -122,7 +124,8 @@ class HeadlessRun:
             chunk = runner.step()
             if chunk is not None:
                 under_way.append(chunk)
-            if runner.status().state in (PolicyState.FAILED, PolicyState.INACTIVE) and not under_way:
+            ended = runner.status().state in (PolicyState.FAILED, PolicyState.INACTIVE) and not under_way
+            if ended or simulation.progress().completion >= 1:
                 break
         return self._result(seed, runner.status().reason, follower)
 

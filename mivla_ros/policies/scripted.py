@@ -39,7 +39,8 @@ class ScriptedOptions:
 
     The fingers take the bottle ``grasp_height`` above its base, ``depth`` of them beyond its axis, the
     approach ``tilt`` below the horizontal, from ``standoff`` away. speed, acceleration, turn_speed,
-    turn_acceleration: peaks of the reference. retries: attempts after the first one.
+    turn_acceleration: peaks of the reference. retries: attempts after the first one. stay: when all is done, go on
+    holding the arm where it rests, so that chunks keep coming; else the policy is finished then.
     """
 
     arm: str = ""
@@ -60,6 +61,7 @@ class ScriptedOptions:
     horizon: int = 16
     step_seconds: float = 0.05
     period_seconds: float = 0.3
+    stay: bool = True
 
 
 class ScriptedPolicy:
@@ -136,7 +138,7 @@ class ScriptedPolicy:
             gripper=openings,
             gripper_kind=GripperKind.BINARY,
         )
-        finished = now_ns >= self._path.end_ns
+        finished = not self.options.stay and now_ns >= self._path.end_ns
         return Actions((arm,), first_step_seconds=0.0, step_seconds=self.options.step_seconds, finished=finished)
 
     def close(self) -> None:

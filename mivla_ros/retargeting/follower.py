@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mivla_ros.action_chunk import NANOSECONDS, ActionChunk, Space
 from mivla_ros.retargeting.acceptance import Acceptance, AcceptanceOptions
 from mivla_ros.retargeting.errors import RetargetingError, refuse
+from mivla_ros.retargeting.hands import HandOptions, Imitation, follow_hands
 from mivla_ros.retargeting.joint_watch import JointWatch
 from mivla_ros.retargeting.motion import ArmMotion, JointTrajectory
 from mivla_ros.retargeting.progress import ExecutedSteps, Progress
@@ -72,6 +73,7 @@ class FollowerOptions:
     rest_error: float = 0.05
     rest_time_ns: int = 500_000_000
     acceptance: AcceptanceOptions = field(default_factory=AcceptanceOptions)
+    hands: HandOptions = field(default_factory=HandOptions)
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ class Follower:
         self._acceptance = Acceptance(profile.name, self._options.acceptance)
         self._progress = Progress()
         self._running: dict[str, ArmMotion] = {}
+        self._imitation = Imitation()
         self._tracking = False
         self._reason = Stop(Reason.CHUNK_MISSING)
         self._latched: Stop | None = None
@@ -138,9 +141,11 @@ class Follower:
             self._joints.check(now_ns)
             self._anchor(now_ns)
             transforms = self._transforms(chunk, base_from_frame)
-            retargeted = self._retargeter.retarget(chunk, self._running, start_ns, transforms)
+            poses, imitation = self._follow_hands(chunk, transforms, start_ns)
+            retargeted = self._retargeter.retarget(poses, self._running, start_ns, transforms)
         except RetargetingError as error:
             return self._refused(error.stop, now_ns)
+        self._imitation = imitation
         self._acceptance.accept(chunk, now_ns)
         self._progress.begin(chunk, retargeted.report, start_ns)
         self._take(retargeted)
@@ -261,8 +266,19 @@ class Follower:
         return {
             actions.name: base_from_frame(profiles[actions.name], chunk)
             for actions in chunk.arms
-            if actions.space is Space.EEF and actions.name in profiles
+            if actions.space is not Space.JOINT and actions.name in profiles
         }
+
+    def _follow_hands(
+        self, chunk: ActionChunk, transforms: Mapping[str, Array], start_ns: int
+    ) -> tuple[ActionChunk, Imitation]:
+        eef_now = {
+            arm.name: self._retargeter.end_effector(arm.name, self._running[arm.name].arm.state(start_ns)[0])
+            for arm in chunk.arms
+            if arm.space is Space.HAND and arm.name in self._running
+        }
+        first = chunk.first_due_step(start_ns)
+        return follow_hands(chunk, self._imitation, transforms, eef_now, first, self._options.hands)
 
     def _anchor(self, now_ns: int) -> None:
         """Start from the measured joints what was never commanded, or was moved by somebody else while it

@@ -141,6 +141,10 @@ class Retargeter:
             motions[name] = ArmMotion(self._stopped(motion.arm, model.limits, start_ns), gripper)
         return motions
 
+    def end_effector(self, arm: str, joints: Array) -> Array:
+        """Pose (7,) of an arm's end effector in its base frame for joints (n,)."""
+        return forward_kinematics(self.arms[arm].chain, joints)
+
     def end_effector_path(self, motion: ArmMotion, arm: str) -> Array:
         """Poses (N, 7) of an arm's end effector in its base frame along a motion's points."""
         return forward_kinematics(self.arms[arm].chain, motion.arm.positions)
@@ -189,7 +193,7 @@ class Retargeter:
         base_from_frame: Mapping[str, Array],
     ) -> TrackedSteps:  # fmt: skip
         if actions.space is Space.HAND:
-            words = "hand poses cannot be followed yet, send end-effector poses or joints"
+            words = "hands must become end-effector poses first, see hands.follow_hands"
             raise refuse(Reason.CHUNK_INVALID, f"arm {actions.name!r} space", words)
         if actions.space is Space.JOINT:
             return track_joints(model.profile, model.chain, actions, seed, steps)

@@ -9,11 +9,15 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
 from test.domain import free_domain
+
+if TYPE_CHECKING:
+    from test.launch.operator import Operator
 
 MARK = "MIVLA_TEST_LAUNCH"
 
@@ -130,3 +134,24 @@ def start_launch(tmp_path: Path) -> Iterator[Callable[..., Launch]]:
     for launch in launches:
         sys.stdout.write(launch.output()[-4000:])
     assert not left, f"processes stayed behind: {left}"
+
+
+@pytest.fixture
+def operator_of() -> Iterator[Callable[[Launch], "Operator"]]:
+    """Make an operator on a launch's ROS domain."""
+    import rclpy
+
+    from test.launch.operator import Operator
+
+    made: list[tuple[rclpy.Context, Operator]] = []
+
+    def make(launch: Launch) -> Operator:
+        context = rclpy.Context()
+        rclpy.init(context=context, domain_id=int(launch.environment["ROS_DOMAIN_ID"]))
+        made.append((context, Operator(context)))
+        return made[-1][1]
+
+    yield make
+    for context, operator in made:
+        operator.destroy_node()
+        rclpy.try_shutdown(context=context)

@@ -20,7 +20,7 @@ def pose(coordinates: np.ndarray) -> np.ndarray:
 
 
 def policy(**options: float) -> ScriptedPolicy:
-    return ScriptedPolicy(ARM, WORLD_IS_BASE, pose(READY), ScriptedOptions(**options))
+    return ScriptedPolicy(ARM, WORLD_IS_BASE, pose(READY), ScriptedOptions(stay=False, **options))
 
 
 def world(bottle: tuple[float, float] = (0.36, 0.12), pad: tuple[float, float] = (0.34, -0.15)) -> ToyWorld:
@@ -35,6 +35,16 @@ def play(script: ScriptedPolicy, scene: ToyWorld, inferences: int = 120, steps: 
             return True
         scene.follow(actions, steps)
     return False
+
+
+def test_when_all_is_done_chunks_keep_coming_and_hold_the_arm() -> None:
+    script = ScriptedPolicy(ARM, WORLD_IS_BASE, pose(READY))
+    scene = world()
+    assert not play(script, scene)
+    actions = scene.infer(script)
+    assert not actions.finished
+    assert np.ptp(actions.arms[0].eef, axis=0) == pytest.approx(np.zeros(7), abs=1e-9)
+    assert scene.bottle[:2] == pytest.approx(scene.pad[:2], abs=2e-3)
 
 
 def play_until(script: ScriptedPolicy, scene: ToyWorld, phase: str) -> None:
