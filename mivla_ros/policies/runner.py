@@ -2,6 +2,7 @@
 none.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -74,13 +75,16 @@ class PolicyRunner:
         session: bytes,
         needs_instruction: bool = True,
         options: RunnerOptions | None = None,
+        stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """clock: now, in ns of the ROS clock. session: 16 bytes that no other run of a policy node has."""
+        """clock: now, in ns of the ROS clock. session: 16 bytes that no other run of a policy node has. stopwatch: s,
+        for how long an inference takes; a simulated clock is too coarse for that.
+        """
         self.policy = policy
         self.session = session
         self._profile = profile
         self._synchroniser = synchroniser
-        self._clock = clock
+        self._clock, self._stopwatch = clock, stopwatch
         self._needs_instruction = needs_instruction
         self._options = options or RunnerOptions()
         self._lock = Lock()
@@ -189,7 +193,7 @@ class PolicyRunner:
             return None
         with self._lock:
             progress = self._progress
-        start_ns = self._clock()
+        start_ns, began = self._clock(), self._stopwatch()
         try:
             actions = self.policy.infer(seen, progress)
         except PolicyError as error:
@@ -199,7 +203,8 @@ class PolicyRunner:
             name = self.policy.spec.name
             self._fail(generation, PolicyError(name, f"{type(error).__name__}: {error}"))
             return None
-        return self._finish(seen, actions, generation, instruction, progress, start_ns, self._clock())
+        seconds = self._stopwatch() - began
+        return self._finish(seen, actions, generation, instruction, progress, start_ns, self._clock(), seconds)
 
     def _finish(
         self,
@@ -210,6 +215,7 @@ class PolicyRunner:
         progress: Progress,
         start_ns: int,
         end_ns: int,
+        seconds: float,
     ) -> ActionChunk | None:
         """Stamp an answer, check it, and give it out unless it has come too late."""
         spec = self.policy.spec
@@ -217,7 +223,7 @@ class PolicyRunner:
             self._last_stamp_ns = seen.stamp_ns
             self._status = replace(
                 self._status,
-                inference_seconds=(end_ns - start_ns) / 1e9,
+                inference_seconds=seconds,
                 observation_age=(start_ns - seen.stamp_ns) / 1e9,
             )
             if generation != self._status.generation or not self._wanted:
@@ -232,7 +238,6 @@ class PolicyRunner:
                 subject = getattr(error, "field", spec.name)
                 self._drop(Stop(Reason.POLICY_OUTPUT_INVALID, subject, value, limit, message=str(error)))
                 return None
-            seconds = (end_ns - start_ns) / 1e9
             deadline = self._options.deadline or inf
             if seconds > deadline or end_ns > chunk.valid_until_ns:
                 whole = (chunk.valid_until_ns - start_ns) / 1e9

@@ -62,6 +62,7 @@ class Bench:
             SESSION,
             needs_instruction,
             RunnerOptions(**options),
+            stopwatch=lambda: self.now_ns / 1e9,
         )
 
     def begin(self, words: str = "go") -> "Bench":
