@@ -53,7 +53,7 @@ setup(
     package_data={PACKAGE: ["py.typed", "robots/*.yaml", "nodes/parameters/*.yaml"]},
     data_files=data_files(),
     install_requires=["numpy>=1.26", "scipy>=1.11", "PyYAML", "numba>=0.59", "xacro"],
-    extras_require={"simulation": ["mujoco>=4.0", "opencv-python-headless"]},
+    extras_require={"simulation": ["mujoco>=4.0"], "episodes": ["rosbags>=0.11"]},
     zip_safe=False,
     entry_points={
         "console_scripts": [
