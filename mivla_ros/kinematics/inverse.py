@@ -12,16 +12,19 @@ from numpy.typing import ArrayLike, NDArray
 from mivla_ros.kinematics import kernels
 from mivla_ros.kinematics.chain import Chain
 from mivla_ros.kinematics.errors import KinematicsError
-from mivla_ros.kinematics.forward import joint_rows, pose_rows
+from mivla_ros.kinematics.forward import jacobian, joint_rows, pose_errors, pose_rows
 
 Array = NDArray[np.float64]
+
+_REGULAR_GAIN = 1.2
+"""Times the angle that a single joint would have turned for the same motion of the tip, away from singularities."""
 
 
 class PathStatus(IntEnum):
     """How one pose of a path was met."""
 
     REACHED = kernels.REACHED
-    SLOWED = kernels.SLOWED  # could be met only by a larger joint step than allowed; the error is small and reported
+    SLOWED = kernels.SLOWED  # could be met only by a larger joint step than allowed; followed with the error reported
     UNREACHABLE = kernels.UNREACHABLE  # out of reach: followed as far as possible
 
 
@@ -29,10 +32,11 @@ class PathStatus(IntEnum):
 class IkOptions:
     """How inverse kinematics is solved. Tolerances are (metres, radians).
 
-    aim: the solver stops there. reach: a pose counts as reached. near_reach: up to this error, a calm arm is
-    preferred to a pose met by a jump of the joints. length: metres that a radian weighs. damped_steps,
-    damping: damped least squares for every pose of a path; two steps at 1e-3 keep PiPER's wrist calm near its
-    singularity (joint5 = 0). restarts: seeds tried for a pose that the first seed does not lead to.
+    aim: the solver stops there. reach: a pose counts as reached. near_reach: up to this error, it is not asked
+    whether a pose is out of reach. length: metres that a radian weighs. damped_steps, damping: damped least
+    squares for every pose of a path; two steps at 2e-3 keep PiPER's wrist calm near its singularity
+    (joint5 = 0). singular: least singular value of the Jacobian (m, a radian weighing ``length``) below which
+    joints keep to max_step. restarts: seeds tried for a pose that the first seed does not lead to.
     iterations: of each seed.
     """
 
@@ -41,7 +45,8 @@ class IkOptions:
     near_reach: tuple[float, float] = (1e-2, 8.7e-2)
     length: float = 0.3
     damped_steps: int = 2
-    damping: float = 1e-3
+    damping: float = 2e-3
+    singular: float = 0.05
     iterations: int = 60
     restarts: int = 64
 
@@ -123,20 +128,49 @@ def solve_path(
     (n,).
 
     Every pose is solved from the one before and stays on its branch; only the first may change it to be met
-    at all. max_step: (n,) or one number, rad or m between two poses above which a calm arm is preferred (see
-    IkOptions.near_reach). Unreachable poses are followed as far as possible and marked. Raises
-    KinematicsError for wrong sizes.
+    at all. max_step: (n,) or one number, rad or m that a joint may move between two poses near a singularity,
+    where a bounded joint motion wins over the pose; away from singularities a path that asks for more is
+    followed (slowing down is the business of those who know the time). Unreachable poses are followed as far
+    as possible and marked. Raises KinematicsError for wrong sizes.
     """
     targets = pose_rows(poses)
     start = np.clip(joint_rows(chain, seed)[0], chain.lower, chain.upper)
+    steps = np.broadcast_to(np.asarray(max_step, dtype=np.float64), chain.size).copy()
+    solution = _solve_path(chain, targets, start, np.full(chain.size, np.inf), options)
+    demand = np.max(np.abs(np.diff(solution.q, axis=0)) / steps, axis=1)
+    fast = np.flatnonzero(demand > 1.0)
+    if not len(fast):
+        return solution
+    singular = _singular(chain, targets, solution.q, fast, options)
+    if not singular.any():
+        return solution
+    # as fast as the path itself asks for where it is regular, and no faster where it is not
+    regular = float(np.max(demand[fast[~singular]], initial=1.0))
+    return _solve_path(chain, targets, start, regular * steps, options)
+
+
+def _solve_path(chain: Chain, targets: Array, start: Array, bound: Array, options: IkOptions) -> PathSolution:
     path, errors = np.empty((len(targets), chain.size)), np.empty((len(targets), 2))
     status = np.empty(len(targets), dtype=np.int64)
     kernels.solve_path_kernel(
         chain.rotations, chain.translations, chain.prismatic, chain.lower, chain.upper,
-        targets, start, np.broadcast_to(np.asarray(max_step, dtype=np.float64), chain.size).copy(),
-        _seeds(chain, options.restarts // 4),
+        targets, start, bound, _seeds(chain, options.restarts // 4),
         options.length, options.damped_steps, options.damping,
         np.array(options.aim), np.array(options.reach), np.array(options.near_reach), options.iterations,
         path, errors, status,
     )  # fmt: skip
     return PathSolution(path, errors[:, 0], errors[:, 1], status)
+
+
+def _singular(chain: Chain, targets: Array, q: Array, steps: NDArray[np.intp], options: IkOptions) -> NDArray[np.bool_]:
+    """Which ``steps`` (K,) of a path move the joints more than the tip asks for, near a singularity."""
+    weights = np.array([1.0, 1.0, 1.0, options.length, options.length, options.length])
+    values = [
+        np.linalg.svd(jacobian(chain, q[k]) * weights[:, None], compute_uv=False)[:, -1] for k in (steps, steps + 1)
+    ]
+    moved = np.linalg.norm(pose_errors(targets[steps + 1], targets[steps]) * weights, axis=1)
+    asked = _REGULAR_GAIN * moved / options.length
+    result: NDArray[np.bool_] = (np.minimum(*values) < options.singular) & (
+        np.max(np.abs(q[steps + 1] - q[steps]), axis=1) > asked
+    )
+    return result

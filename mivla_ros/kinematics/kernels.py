@@ -18,6 +18,8 @@ Flags = NDArray[np.bool_]
 REACHED, SLOWED, UNREACHABLE = 0, 1, 2
 _MIN_DAMPING, _MAX_DAMPING = 1e-9, 1e3
 _BISECTIONS = 5
+_GAIN = 8.0  # rad (or m) that a joint may move for each metre of error left: more is asked for near singularities only
+_FAR = 5.0  # times near_reach: an unreachable pose farther away than this is not leant towards
 
 
 @compiled
@@ -312,7 +314,7 @@ def solve_path_kernel(
     upper: Array,
     targets: Array,
     seed: Array,
-    max_step: Array,
+    bound: Array,
     escape_seeds: Array,
     length: float,
     damped_steps: int,
@@ -329,14 +331,15 @@ def solve_path_kernel(
     rad, status (H,).
 
     aim, reach, near_reach: (metres, radians) at which the solver stops, a step counts as reached, and bounded
-    joint motion is preferred to a reached step whose joints would move more than max_step (n,). Every pose
-    takes ``damped_steps`` damped steps, which keep joints calm near singularities; where they leave more than
-    ``reach``, Levenberg-Marquardt goes on. escape_seeds (S, n) are tried for the first pose only, so that no
-    branch is changed on the way. An unreachable pose is followed along the straight way to it as far as it
-    can be reached.
+    joint motion is preferred to a reached step. Every pose takes ``damped_steps`` damped steps, which keep
+    joints calm near singularities; where they leave more than ``reach``, Levenberg-Marquardt goes on nearby,
+    where a small motion of the joints does it. No joint moves more than ``bound`` (n,) between
+    two poses. escape_seeds (S, n) are tried for the first pose only, so that no branch is changed on the way.
+    An unreachable pose is followed along the straight way to it as far as it can be reached.
     """
     n = seed.shape[0]
     q, before, trial = seed.copy(), seed.copy(), np.empty(n)
+    low, high = lower.copy(), upper.copy()
     target_rotation, target_position = np.empty((3, 3)), np.empty(3)
     rotation, position, jac, error = np.empty((3, 3)), np.empty(3), np.empty((6, n)), np.empty(6)
     work, held = np.empty((n + 3, n)), np.empty(7)
@@ -346,17 +349,26 @@ def solve_path_kernel(
         target_position[:] = targets[k, :3]
         before[:] = q
         status[k] = REACHED
+        if k > 0:
+            for i in range(n):
+                low[i] = max(lower[i], before[i] - bound[i])
+                high[i] = min(upper[i], before[i] + bound[i])
         for step in range(damped_steps + 1):
             chain_pose(rotations, translations, prismatic, q, rotation, position, jac)
             metres, radians = pose_error(target_rotation, target_position, rotation, position, error)
             if step == damped_steps or (metres <= aim[0] and radians <= aim[1]):
                 break
-            _damped_step(jac, error, q, lower, upper, length, damping, work)
+            _damped_step(jac, error, q, low, high, length, damping, work)
             q[:] = work[n]
         if not (metres <= reach[0] and radians <= reach[1]):
             trial[:] = q
+            if k > 0:
+                near = _GAIN * np.sqrt(metres * metres + length * length * radians * radians)
+                for i in range(n):
+                    low[i] = max(low[i], q[i] - near)
+                    high[i] = min(high[i], q[i] + near)
             new_metres, new_radians = levenberg_marquardt(
-                rotations, translations, prismatic, lower, upper, target_rotation, target_position, trial,
+                rotations, translations, prismatic, low, high, target_rotation, target_position, trial,
                 length, aim[0], aim[1], iterations,
             )  # fmt: skip
             solved = new_metres <= reach[0] and new_radians <= reach[1]
@@ -367,18 +379,23 @@ def solve_path_kernel(
                 )  # fmt: skip
                 solved = new_metres <= reach[0] and new_radians <= reach[1]
             if solved:
-                bounded = True
-                for i in range(n):
-                    bounded = bounded and abs(trial[i] - before[i]) <= max_step[i]
-                if bounded or k == 0 or metres > near_reach[0] or radians > near_reach[1]:
-                    q[:] = trial
-                    metres, radians = new_metres, new_radians
-                else:
-                    status[k] = SLOWED
+                q[:] = trial
+                metres, radians = new_metres, new_radians
+                hold = False
             elif metres <= near_reach[0] and radians <= near_reach[1]:
                 status[k] = SLOWED
+                hold = False
             else:
-                status[k] = UNREACHABLE
+                # would it be met if the joints could move as far as they liked?
+                trial[:] = q
+                new_metres, new_radians = levenberg_marquardt(
+                    rotations, translations, prismatic, lower, upper, target_rotation, target_position, trial,
+                    length, aim[0], aim[1], iterations,
+                )  # fmt: skip
+                solved = k > 0 and new_metres <= reach[0] and new_radians <= reach[1]
+                status[k] = SLOWED if solved else UNREACHABLE
+                hold = not solved and (metres > _FAR * near_reach[0] or radians > _FAR * near_reach[1])
+            if hold:
                 q[:] = before
                 chain_pose(rotations, translations, prismatic, q, rotation, position, jac)
                 held[:3] = position
@@ -389,7 +406,7 @@ def solve_path_kernel(
                     matrix_from_quaternion(way, target_rotation)
                     trial[:] = q
                     metres, radians = levenberg_marquardt(
-                        rotations, translations, prismatic, lower, upper, target_rotation, way[:3], trial,
+                        rotations, translations, prismatic, low, high, target_rotation, way[:3], trial,
                         length, aim[0], aim[1], 15,
                     )  # fmt: skip
                     if metres <= reach[0] and radians <= reach[1]:

@@ -5,11 +5,13 @@ Stages of one chunk, each in a file of its own::
 
     acceptance     the time contract: expired, outdated, foreign, unusable chunks are refused
     value_ranges   values of an impossible size; the workspace box
-    smoothing      poses over the chunk (hands them on unchanged so far)
+    smoothing      poses over the chunk, zero phase
     tracking       poses to the arm's base, inverse kinematics of the whole chunk, warm from where the arm
-    will be reference      joint values at the steps to a smooth reference at the command rate, joined to the
-    running motion limits         position, velocity and acceleration, always on retargeter     the stages in
-    order, and the report
+                   will be
+    reference      joint values at the steps to a smooth reference at the command rate, joined to the
+                   running motion
+    limits         position, velocity and acceleration, always on
+    retargeter     the stages in order, and the report
 
 Around them: ``motion`` (what was sent), ``progress`` (what of it has been executed), ``joint_watch`` (what
 was measured) and ``follower`` (when to move, hold and stop). No ROS in here; ``nodes/retargeting_node.py`` is

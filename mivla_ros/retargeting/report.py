@@ -17,6 +17,8 @@ _GRAVEST_FIRST = (
     Reason.LIMIT_POSITION,
     Reason.LIMIT_VELOCITY,
     Reason.LIMIT_ACCELERATION,
+    Reason.LIMIT_JERK,
+    Reason.SINGULARITY,
 )
 
 
@@ -38,8 +40,8 @@ class Clip:
 class ArmReport:
     """One arm over the executed steps first_step ... first_step + K - 1 of its chunk.
 
-    status: (K,) see kinematics.PathStatus. position_error (m), rotation_error (rad): (K,) between the pose
-    asked for and the one at the step's joint values, before velocity and acceleration limits. clips: at most
+    status: (K,) see kinematics.PathStatus. position_error (m), rotation_error (rad): (K,) between the smoothed
+    pose asked for and the one at the step's joint values, before velocity and acceleration limits. clips: at most
     one a step, joint and limit.
     """
 

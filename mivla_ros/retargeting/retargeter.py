@@ -22,6 +22,7 @@ from mivla_ros.retargeting.limits import (
 from mivla_ros.retargeting.motion import ArmMotion, JointTrajectory
 from mivla_ros.retargeting.reference import Knots, join_and_stop
 from mivla_ros.retargeting.report import ArmReport, Clip, RetargetingReport
+from mivla_ros.retargeting.smoothing import DEFAULT_CUTOFF
 from mivla_ros.retargeting.tracking import TrackedSteps, track_eef, track_joints
 from mivla_ros.robots.profile import ArmProfile, GripperProfile, RobotProfile
 from mivla_ros.stop_reasons import Reason
@@ -41,9 +42,12 @@ _SETTLE_ROUNDS = 40
 
 @dataclass(frozen=True)
 class RetargetingOptions:
-    """blend: seconds in which a new chunk's path is joined, more where the limits need more."""
+    """blend: seconds in which a new chunk's path is joined, more where the limits need more. cutoff: Hz above
+    which motion of the end effector counts as noise and is smoothed away; 0 switches smoothing off.
+    """
 
     blend: float = 0.1
+    cutoff: float = DEFAULT_CUTOFF
     ik: IkOptions = field(default_factory=IkOptions)
 
 
@@ -211,6 +215,7 @@ class Retargeter:
             steps,
             step_seconds,
             self.options.ik,
+            self.options.cutoff,
         )
 
     def _arm_trajectory(

@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mivla_ros.action_chunk import ArmActions
-from mivla_ros.kinematics import Chain, IkOptions, PathStatus, compose_poses, forward_kinematics, solve_path
+from mivla_ros.kinematics import (
+    Chain,
+    IkOptions,
+    PathSolution,
+    PathStatus,
+    compose_poses,
+    forward_kinematics,
+    solve_path,
+)
 from mivla_ros.retargeting.errors import refuse
 from mivla_ros.retargeting.report import Clip
 from mivla_ros.retargeting.smoothing import smooth_poses
@@ -39,17 +47,31 @@ class TrackedSteps:
 
 def track_eef(
     arm: ArmProfile, chain: Chain, frame_poses: Array, base_from_frame: Array, seed: Array,
-    steps: slice, step_seconds: float, options: IkOptions,
+    steps: slice, step_seconds: float, options: IkOptions, cutoff: float,
 ) -> TrackedSteps:  # fmt: skip
     """Follow poses (H, 7) of the chain's tip, given in the chunk's frame, over ``steps`` of the horizon.
 
-    Warm from joint values ``seed`` (n,). Raises RetargetingError (CHUNK_OUT_OF_RANGE).
+    Smoothed over the whole horizon, up to ``cutoff`` Hz; errors are those to the smoothed poses. Warm from
+    joint values ``seed`` (n,). Steps that bounded joint motion near a singularity kept from their pose are
+    clipped with SINGULARITY. Raises RetargetingError (CHUNK_OUT_OF_RANGE).
     """
-    poses = compose_poses(base_from_frame, frame_poses[steps])
-    check_positions(arm.name, chain, poses)
+    check_positions(arm.name, chain, compose_poses(base_from_frame, frame_poses[steps]))
+    poses = compose_poses(base_from_frame, smooth_poses(frame_poses, step_seconds, cutoff)[steps])
     poses, clips = clamp_to_workspace(arm, poses, steps.start)
-    solution = solve_path(chain, smooth_poses(poses), seed, np.array(arm.velocity) * step_seconds, options)
+    solution = solve_path(chain, poses, seed, np.array(arm.velocity) * step_seconds, options)
+    clips += _singularities(arm, solution, steps.start, options)
     return TrackedSteps(solution.q, solution.status, solution.position_error, solution.rotation_error, tuple(clips))
+
+
+def _singularities(arm: ArmProfile, solution: PathSolution, first_step: int, options: IkOptions) -> list[Clip]:
+    """What keeping the joints calm near a singularity cost: position or rotation error, the larger for its limit."""
+    clips = []
+    for k in np.flatnonzero(solution.status == PathStatus.SLOWED):
+        metres, radians = float(solution.position_error[k]), float(solution.rotation_error[k])
+        turned = radians / options.reach[1] > metres / options.reach[0]
+        value, limit, unit = (radians, options.reach[1], "rad") if turned else (metres, options.reach[0], "m")
+        clips.append(Clip(first_step + int(k), arm.eef_frame, Reason.SINGULARITY, value, limit, unit))
+    return clips
 
 
 def track_joints(arm: ArmProfile, chain: Chain, actions: ArmActions, seed: Array, steps: slice) -> TrackedSteps:

@@ -1,0 +1,1 @@
+"""Measurements of retargeting that print what they find; nothing of the package needs them."""
