@@ -90,9 +90,10 @@ def on_network() -> bool:
     return os.environ.get(DISCOVERY_VARIABLE, "").upper() not in ("", "LOCALHOST", "OFF")
 
 
-def arguments(parameters_file: str) -> tuple[Argument, ...]:
+def arguments(robot: str, parameters_file: str) -> tuple[Argument, ...]:
     """All arguments of a robot's launch file, in the order in which they are shown."""
     return (
+        Argument("profile", robot, "Robot profile: a name, or a YAML file like mivla_ros/robots/piper.yaml.", _words),
         Argument("policy", "scripted", f"What decides the actions: {', '.join(POLICIES)}.", _one_of(*POLICIES)),
         Argument("instruction", "", "Words for the task; empty: the task's own words.", _words),
         Argument(
@@ -127,6 +128,7 @@ def arguments(parameters_file: str) -> tuple[Argument, ...]:
 class Settings:
     """The launch arguments as values."""
 
+    profile: str
     policy: str
     instruction: str
     demonstration: str

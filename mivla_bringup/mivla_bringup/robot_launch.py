@@ -32,13 +32,13 @@ FAST_DDS_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 def robot_launch(robot: str) -> LaunchDescription:
     """Everything that runs for one robot of that profile name."""
     share = Path(get_package_share_directory("mivla_bringup"))
-    declared = arguments(str(share / "config" / f"{robot}.yaml"))
+    declared = arguments(robot, str(share / "config" / f"{robot}.yaml"))
 
     def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         settings = read_settings(context, declared)
         return [
             *_middleware(settings, share),
-            *_nodes(load_profile(robot), settings, share),
+            *_nodes(load_profile(settings.profile), settings, share),
         ]
 
     return LaunchDescription([*(argument.declare() for argument in declared), OpaqueFunction(function=start)])
@@ -70,7 +70,7 @@ def _nodes(profile: RobotProfile, settings: Settings, share: Path) -> list[Launc
             executable=f"{name}_node",
             name=name,
             output="screen",
-            parameters=[*parameters, {"robot": profile.name, **values}],
+            parameters=[*parameters, {"robot": settings.profile, **values}],
             ros_arguments=["--log-level", f"{name}:={settings.log_level}"],
         )
 

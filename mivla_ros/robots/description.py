@@ -50,4 +50,4 @@ def robot_description(profile: RobotProfile, **arguments: str) -> str:
 
 def robot_semantics(profile: RobotProfile) -> str:
     """SRDF text of a robot. Raises DescriptionError."""
-    return expand_xacro(description_path(profile.semantic_description), {})
+    return expand_xacro(description_path(profile.semantic_description), profile.description_arguments)

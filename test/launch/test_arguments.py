@@ -23,6 +23,8 @@ def test_show_args_describes_every_argument(start_launch: StartLaunch) -> None:
     ("arguments", "words"),
     [
         (("policy:=telepathy",), ("policy:='telepathy'", "scripted, demonstration")),
+        (("profile:=r2d2",), ("unknown robot 'r2d2'", "piper")),
+        (("profile:=/no/such.yaml",), ("/no/such.yaml", "does not exist")),
         (("seed:=many",), ("seed:='many'", "whole number")),
         (("viewer:=perhaps",), ("viewer:='perhaps'", "true or false")),
         (("timeout:=-3",), ("timeout:='-3'", "positive")),
