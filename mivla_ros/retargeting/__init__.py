@@ -8,9 +8,9 @@ Stages of one chunk, each in a file of its own::
     smoothing      poses over the chunk, zero phase
     tracking       poses to the arm's base, inverse kinematics of the whole chunk, warm from where the arm
                    will be
-    reference      joint values at the steps to a smooth reference at the command rate, joined to the
-                   running motion
-    limits         position, velocity and acceleration, always on
+    reference      joint values at the steps to a motion at the command rate within position, velocity,
+                   acceleration and jerk limits, along the path, joined to the running motion
+    limits         the limits, the hardest stop they allow, and a filter for grippers
     retargeter     the stages in order, and the report
 
 Around them: ``motion`` (what was sent), ``progress`` (what of it has been executed), ``joint_watch`` (what

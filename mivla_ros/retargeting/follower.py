@@ -18,6 +18,7 @@ from mivla_ros.retargeting.acceptance import Acceptance, AcceptanceOptions
 from mivla_ros.retargeting.errors import RetargetingError, refuse
 from mivla_ros.retargeting.hands import HandOptions, Imitation, follow_hands
 from mivla_ros.retargeting.joint_watch import JointWatch
+from mivla_ros.retargeting.limits import stop_points
 from mivla_ros.retargeting.motion import ArmMotion, JointTrajectory
 from mivla_ros.retargeting.progress import ExecutedSteps, Progress
 from mivla_ros.retargeting.report import RetargetingReport
@@ -305,9 +306,9 @@ class Follower:
             speed = np.clip(velocities, -model.limits.velocity, model.limits.velocity)
             lead_ns = now_ns - stamp_ns + self._options.lead_ns
             ahead = np.clip(positions + speed * lead_ns / NANOSECONDS, model.limits.lower, model.limits.upper)
-            rows = np.array([ahead, ahead])
-            speeds = np.array([speed, np.zeros_like(speed)])
-            trajectory = JointTrajectory(arm.joints, now_ns + self._options.lead_ns, period_ns, rows, speeds)
+            still = np.zeros_like(speed)
+            points = stop_points(ahead, speed, still, model.limits, period_ns / NANOSECONDS)
+            trajectory = JointTrajectory(arm.joints, now_ns + self._options.lead_ns, period_ns, *points)
         gripper = None
         if arm.gripper is not None:
             _, opening, _ = self._joints.state([arm.gripper.joint])

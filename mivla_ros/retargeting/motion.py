@@ -42,6 +42,29 @@ class JointTrajectory:
         a, b = 2 * (p0 - p1) + m0 + m1, 3 * (p1 - p0) - 2 * m0 - m1
         return ((a * s + b) * s + m0) * s + p0, ((3 * a * s + 2 * b) * s + m0) / period
 
+    def states(self, start_ns: int, count: int) -> tuple[Array, Array]:
+        """Positions and velocities (count, n) at start_ns and every period after it."""
+        ahead = (start_ns - self.start_ns) / self.period_ns + np.arange(count)
+        inside = np.clip(ahead, 0.0, len(self.positions) - 1)
+        k = np.minimum(inside.astype(np.int64), max(len(self.positions) - 2, 0))
+        after = np.minimum(k + 1, len(self.positions) - 1)
+        period, s = self.period_ns * 1e-9, (inside - k)[:, None]
+        p0, p1 = self.positions[k], self.positions[after]
+        m0, m1 = self.velocities[k] * period, self.velocities[after] * period
+        a, b = 2 * (p0 - p1) + m0 + m1, 3 * (p1 - p0) - 2 * m0 - m1
+        velocities = ((3 * a * s + 2 * b) * s + m0) / period
+        velocities[(ahead < 0) | (ahead >= len(self.positions) - 1)] = 0.0
+        return ((a * s + b) * s + m0) * s + p0, velocities
+
+    def acceleration(self, time_ns: int) -> Array:
+        """Accelerations (n,) around a time: change of the velocity over one period, within the points."""
+        if not self.start_ns <= time_ns < self.end_ns:
+            return np.zeros(len(self.joint_names))
+        half_ns = self.period_ns // 2
+        first_ns = min(max(time_ns - half_ns, self.start_ns), self.end_ns - 2 * half_ns)
+        after, before = self.state(first_ns + 2 * half_ns)[1], self.state(first_ns)[1]
+        return (after - before) / (2 * half_ns * 1e-9)
+
     @classmethod
     def resting(cls, joint_names: tuple[str, ...], positions: Array, time_ns: int, period_ns: int) -> "JointTrajectory":
         """A single point: rest at positions (n,)."""

@@ -41,8 +41,9 @@ class ArmReport:
     """One arm over the executed steps first_step ... first_step + K - 1 of its chunk.
 
     status: (K,) see kinematics.PathStatus. position_error (m), rotation_error (rad): (K,) between the smoothed
-    pose asked for and the one at the step's joint values, before velocity and acceleration limits. clips: at most
-    one a step, joint and limit.
+    pose asked for and the one at the step's joint values, before velocity, acceleration and jerk limits.
+    clips: at most one a step, joint and limit. delay: seconds that the latest step comes late because the path is
+    followed more slowly than it asks for, to keep those limits.
     """
 
     name: str
@@ -51,6 +52,7 @@ class ArmReport:
     position_error: Array
     rotation_error: Array
     clips: tuple[Clip, ...] = ()
+    delay: float = 0.0
 
     @property
     def unreachable_steps(self) -> tuple[int, ...]:
@@ -78,7 +80,7 @@ class ArmReport:
             return Stop(
                 clip.reason, f"arm {self.name!r} step {clip.step} {clip.joint}",
                 clip.value, clip.limit, clip.unit,
-                f"{count} steps changed to keep limits",
+                f"{count} steps changed to keep limits" + (f", up to {self.delay:.2g} s late" if self.delay else ""),
             )  # fmt: skip
         return RUNNING
 

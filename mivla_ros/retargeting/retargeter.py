@@ -10,17 +10,9 @@ from mivla_ros.action_chunk import NANOSECONDS, ActionChunk, ArmActions, Space
 from mivla_ros.kinematics import Chain, IkOptions, KinematicsError, chain_from_urdf, forward_kinematics
 from mivla_ros.retargeting.errors import refuse
 from mivla_ros.retargeting.gripper import gripper_reference
-from mivla_ros.retargeting.limits import (
-    ACCELERATION,
-    POSITION,
-    VELOCITY,
-    JointLimits,
-    Limited,
-    follow_reference,
-    stop_points,
-)
+from mivla_ros.retargeting.limits import JointLimits, follow_reference, stop_points
 from mivla_ros.retargeting.motion import ArmMotion, JointTrajectory
-from mivla_ros.retargeting.reference import Knots, join_and_stop
+from mivla_ros.retargeting.reference import Knots, TimedPath, follow
 from mivla_ros.retargeting.report import ArmReport, Clip, RetargetingReport
 from mivla_ros.retargeting.smoothing import DEFAULT_CUTOFF
 from mivla_ros.retargeting.tracking import TrackedSteps, track_eef, track_joints
@@ -29,10 +21,10 @@ from mivla_ros.stop_reasons import Reason
 
 Array = NDArray[np.float64]
 
-_LIMITS = (  # bit, reason, column of the demand, name of the limit, how the unit goes on
-    (POSITION, Reason.LIMIT_POSITION, 0, "upper", ""),
-    (VELOCITY, Reason.LIMIT_VELOCITY, 1, "velocity", "/s"),
-    (ACCELERATION, Reason.LIMIT_ACCELERATION, 2, "acceleration", "/s2"),
+_LIMITS = (  # reason, name of the limit, how the unit goes on; by kind of TimedPath
+    (Reason.LIMIT_VELOCITY, "velocity", "/s"),
+    (Reason.LIMIT_ACCELERATION, "acceleration", "/s2"),
+    (Reason.LIMIT_JERK, "jerk", "/s3"),
 )
 IDENTITY: Array = np.array([0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0])
 
@@ -113,7 +105,7 @@ class Retargeter:
             before = running[actions.name]
             seed, _ = before.arm.state(start_ns)
             tracked = self._track(model, chunk, actions, seed, steps, base_from_frame)
-            arm, clips = self._arm_trajectory(model, chunk, tracked, before.arm, steps, first, start_ns)
+            arm, clips, delay = self._arm_trajectory(model, chunk, tracked, before.arm, steps, first, start_ns)
             gripper = self._gripper_trajectory(model, chunk, actions, before.gripper, steps, start_ns)
             motions[actions.name] = ArmMotion(arm, gripper)
             skip = first - steps.start
@@ -125,6 +117,7 @@ class Retargeter:
                     position_error=tracked.position_error[skip:],
                     rotation_error=tracked.rotation_error[skip:],
                     clips=tuple(clip for clip in (*tracked.clips, *clips) if clip.step >= first),
+                    delay=delay,
                 )
             )
         report = RetargetingReport(first, end - first, first, chunk.horizon - end, tuple(reports))
@@ -221,16 +214,18 @@ class Retargeter:
     def _arm_trajectory(
         self, model: ArmModel, chunk: ActionChunk, tracked: TrackedSteps, before: JointTrajectory,
         steps: slice, first: int, start_ns: int,
-    ) -> tuple[JointTrajectory, list[Clip]]:  # fmt: skip
+    ) -> tuple[JointTrajectory, list[Clip], float]:  # fmt: skip
         period = self.period_ns / NANOSECONDS
         step_times = _step_times(chunk, steps, start_ns)
         knots = _continued(Knots(step_times, tracked.joints), before, chunk.step_ns, start_ns)
-        start, velocity = before.state(start_ns)
-        positions, velocities = join_and_stop(knots, start, velocity, model.limits, period, self.options.blend)
-        limited = follow_reference(positions, velocities, start, velocity, model.limits, period)
-        clips = _clips(limited, model, chunk, start_ns, self.period_ns, first, steps.stop)
-        settled = _settled(limited.positions, limited.velocities, positions[-1], model.limits, period)
-        return JointTrajectory(model.profile.joints, start_ns, self.period_ns, *settled), clips
+        running = before.states(start_ns, max((before.end_ns - start_ns) // self.period_ns, 0) + 3)
+        acceleration = before.acceleration(start_ns)
+        positions, velocities, timed = follow(
+            knots, *running, acceleration, model.limits, period, self.options.blend
+        )
+        delay = _delay(timed, step_times, period)
+        clips = _clips(timed, model, chunk, start_ns, first, steps.stop) if delay else []
+        return JointTrajectory(model.profile.joints, start_ns, self.period_ns, positions, velocities), clips, delay
 
     def _gripper_trajectory(
         self, model: ArmModel, chunk: ActionChunk, actions: ArmActions, before: JointTrajectory | None,
@@ -254,7 +249,8 @@ class Retargeter:
         return JointTrajectory((gripper.joint,), start_ns, self.period_ns, settled[0][:count], settled[1][:count])
 
     def _stopped(self, before: JointTrajectory, limits: JointLimits, start_ns: int) -> JointTrajectory:
-        points = stop_points(*before.state(start_ns), limits, self.period_ns / NANOSECONDS)
+        period, acceleration = self.period_ns / NANOSECONDS, before.acceleration(start_ns)
+        points = stop_points(*before.state(start_ns), acceleration, limits, period)
         return JointTrajectory(before.joint_names, start_ns, self.period_ns, *points)
 
 
@@ -270,13 +266,14 @@ def _arm_model(urdf: str, arm: ArmProfile) -> ArmModel:
         chain.upper,
         np.minimum(np.array(arm.velocity), chain.velocity),
         np.array(arm.acceleration),
+        np.array(arm.jerk),
     )
     return ArmModel(arm, chain, limits, None if arm.gripper is None else _gripper_limits(arm.gripper))
 
 
 def _gripper_limits(gripper: GripperProfile) -> JointLimits:
     lower, upper = sorted((gripper.closed, gripper.open))
-    return JointLimits(*(np.array([value]) for value in (lower, upper, gripper.velocity, gripper.acceleration)))
+    return JointLimits(*(np.array([value]) for value in (lower, upper, gripper.velocity, gripper.acceleration, np.inf)))
 
 
 def _step_times(chunk: ActionChunk, steps: slice, start_ns: int) -> Array:
@@ -325,26 +322,27 @@ def _settled(
     return all_positions, all_velocities
 
 
-def _clips(
-    limited: Limited, model: ArmModel, chunk: ActionChunk, start_ns: int, period_ns: int, first: int, end: int
-) -> list[Clip]:
+def _delay(timed: TimedPath, step_times: Array, period: float) -> float:
+    """Greatest delay in seconds that keeping the limits costs a step that is due after the start; 0 below a period."""
+    last = step_times[-1] - 0.1  # coming to rest is no delay
+    due = step_times[(step_times > 0.0) & (step_times <= max(last, 0.5 * step_times[-1]))]
+    if not len(due):
+        return 0.0
+    reached = np.interp(due, timed.path_times, np.arange(len(timed.path_times)) * period)
+    delay = float(np.max(reached - due))
+    return delay if delay > period else 0.0
+
+
+def _clips(timed: TimedPath, model: ArmModel, chunk: ActionChunk, start_ns: int, first: int, end: int) -> list[Clip]:
     """At most one clip a step, joint and limit, with the greatest demand."""
-    worst: dict[tuple[int, int, Reason], Clip] = {}
-    for point, joint in np.argwhere(limited.flags):
-        step = min(max(chunk.first_due_step(start_ns + int(point) * period_ns), first), end - 1)
+    worst: dict[tuple[int, int, int], Clip] = {}
+    for time, joint, kind, demand in zip(timed.slow, timed.joint, timed.kind, timed.demand, strict=True):
+        step = min(max(chunk.first_due_step(start_ns + round(float(time) * NANOSECONDS)), first), end - 1)
+        reason, limit, suffix = _LIMITS[int(kind) - 1]
         unit = "m" if model.chain.prismatic[joint] else "rad"
-        for bit, reason, column, limit, suffix in _LIMITS:
-            if not limited.flags[point, joint] & bit:
-                continue
-            clip = Clip(
-                step=step,
-                joint=model.profile.joints[joint],
-                reason=reason,
-                value=float(limited.demand[point, joint, column]),
-                limit=float(getattr(model.limits, limit)[joint]),
-                unit=unit + suffix,
-            )
-            key = (step, int(joint), reason)
-            if key not in worst or abs(clip.value) > abs(worst[key].value):
-                worst[key] = clip
+        bound = float(getattr(model.limits, limit)[joint])
+        clip = Clip(step, model.profile.joints[joint], reason, float(demand), bound, unit + suffix)
+        key = (step, int(joint), int(kind))
+        if key not in worst or abs(clip.value) > abs(worst[key].value):
+            worst[key] = clip
     return list(worst.values())

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mivla_ros.retargeting.limits import ACCELERATION, VELOCITY, JointLimits, follow_reference, stop_points
 
 PERIOD = 0.02
-LIMITS = JointLimits(np.array([-1.0, -0.5]), np.array([1.0, 2.0]), np.array([2.0, 0.5]), np.array([8.0, 3.0]))
+LIMITS = JointLimits(*(np.array(x) for x in ([-1.0, -0.5], [1.0, 2.0], [2.0, 0.5], [8.0, 3.0], [80.0, 30.0])))
 
 
 def assert_legal(positions: np.ndarray, velocities: np.ndarray) -> None:
@@ -44,7 +44,7 @@ def test_a_legal_reference_is_followed_exactly_and_without_lag() -> None:
 @settings(deadline=None)
 def test_a_step_is_approached_without_overshoot(target: float, start: float) -> None:
     reference = np.full((400, 1), target)
-    one = JointLimits(*(np.array([x]) for x in (-1.1, 1.1, 2.0, 8.0)))
+    one = JointLimits(*(np.array([x]) for x in (-1.1, 1.1, 2.0, 8.0, 80.0)))
     limited = follow_reference(reference, np.zeros_like(reference), np.array([start]), np.zeros(1), one, PERIOD)
     way = (limited.positions[:, 0] - start) * np.sign(target - start)
     assert way.max() <= abs(target - start) + 1e-9
@@ -63,10 +63,24 @@ def test_what_held_it_back_is_flagged_with_what_was_asked_for() -> None:
 
 
 @given(seed=st.integers(0, 100_000))
+@settings(deadline=None)
 def test_a_stop_brakes_every_joint_as_hard_as_it_may_and_stands(seed: int) -> None:
     rng = np.random.default_rng(seed)
     velocity = rng.uniform(-LIMITS.velocity, LIMITS.velocity)
-    positions, velocities = stop_points(np.zeros(2), velocity, LIMITS, PERIOD)
-    assert_legal(positions, velocities)
-    assert not velocities[-1].any()
-    assert (len(positions) - 1) * PERIOD <= np.max(np.abs(velocity) / LIMITS.acceleration) + PERIOD
+    acceleration = rng.uniform(-LIMITS.acceleration, LIMITS.acceleration)
+    wide = JointLimits(*(np.full(2, x) for x in (-9.0, 9.0)), LIMITS.velocity, LIMITS.acceleration, LIMITS.jerk)
+    positions, velocities = stop_points(np.zeros(2), velocity, acceleration, wide, PERIOD)
+    assert np.allclose(velocities[0], velocity) and not velocities[-1].any()
+    changes = np.concatenate([acceleration[None] * PERIOD, np.diff(velocities, axis=0)])
+    assert (np.abs(changes) <= 1.000001 * LIMITS.acceleration * PERIOD).all()
+    assert (np.abs(np.diff(changes, axis=0)) <= 1.000001 * LIMITS.jerk * PERIOD**2).all()
+    assert np.allclose(np.diff(positions, axis=0), 0.5 * (velocities[1:] + velocities[:-1]) * PERIOD)
+    # no slower than braking evenly and the time that jerk takes to build up and let go twice
+    longest = np.max(np.abs(velocity) / LIMITS.acceleration + 3 * LIMITS.acceleration / LIMITS.jerk)
+    assert (len(positions) - 1) * PERIOD <= longest + 2 * PERIOD
+
+
+def test_without_a_jerk_limit_a_stop_is_even() -> None:
+    one = JointLimits(*(np.array([x]) for x in (-1.1, 1.1, 2.0, 8.0, np.inf)))
+    _, velocities = stop_points(np.zeros(1), np.array([-1.0]), np.zeros(1), one, PERIOD)
+    assert np.allclose(velocities[:, 0], [-1.0, -0.84, -0.68, -0.52, -0.36, -0.2, -0.04, 0.0])
