@@ -30,6 +30,7 @@ IDENTITY: Array = np.array([0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0])
 
 _SETTLE_POINTS = 25
 _SETTLE_ROUNDS = 40
+_SETTLED = 2e-4  # m or rad from the target
 
 
 @dataclass(frozen=True)
@@ -220,9 +221,7 @@ class Retargeter:
         knots = _continued(Knots(step_times, tracked.joints), before, chunk.step_ns, start_ns)
         running = before.states(start_ns, max((before.end_ns - start_ns) // self.period_ns, 0) + 3)
         acceleration = before.acceleration(start_ns)
-        positions, velocities, timed = follow(
-            knots, *running, acceleration, model.limits, period, self.options.blend
-        )
+        positions, velocities, timed = follow(knots, *running, acceleration, model.limits, period, self.options.blend)
         delay = _delay(timed, step_times, period)
         clips = _clips(timed, model, chunk, start_ns, first, steps.stop) if delay else []
         return JointTrajectory(model.profile.joints, start_ns, self.period_ns, positions, velocities), clips, delay
@@ -306,11 +305,11 @@ def _settled(
     for _ in range(_SETTLE_ROUNDS):
         last, speed = parts[-1][0][-1], parts[-1][1][-1]
         # a joint at rest stays there: the filter keeps a hair's breadth off the position limits
-        if np.all(np.abs(speed) < 1e-6) and np.all(np.abs(last - target) < 2e-3):
+        if np.all(np.abs(speed) < 1e-6) and np.all(np.abs(last - target) < _SETTLED):
             break
         more = follow_reference(hold, still, last, speed, limits, period)
         resting = np.all(np.abs(more.velocities) < 1e-6, axis=1) & np.all(
-            np.abs(more.positions - target) < 2e-3, axis=1
+            np.abs(more.positions - target) < _SETTLED, axis=1
         )
         count = int(np.argmax(resting)) + 1 if resting.any() else len(resting)
         parts.append((more.positions[1:count], more.velocities[1:count]))

@@ -85,7 +85,7 @@ def test_a_robot_follows_a_hand_and_ends_where_the_hand_did() -> None:
     turn = Rotation.from_quat(end[3:], scalar_first=True) * Rotation.from_quat(EEF[3:], scalar_first=True).inv()
     assert np.allclose(turn.as_rotvec(), [0, 0, 0.2], atol=1e-2)
     assert ARM.gripper is not None
-    assert np.isclose(ARM.gripper.opening(positions[list(names).index("gripper")]), 0.2, atol=0.02)
+    assert np.isclose(ARM.gripper.opening(positions[list(names).index("gripper")]), 0.2, atol=0.005)
 
 
 def test_scale_makes_the_arms_motion_smaller() -> None:
