@@ -40,6 +40,9 @@ STATUS_SECONDS = 1.0
 WAKE_SECONDS = 0.1  # the worker looks by itself that often, so that a silent stream is noticed
 JUDGE_SECONDS = 3.0  # a task progress older than this says nothing about now
 
+NOT_READY = Stop(Reason.STREAM_MISSING, "mivla/retargeting_status", message="the retargeting node is not ready yet")
+NOT_READY_STATES = (RetargetingStatus.UNCONFIGURED, RetargetingStatus.INACTIVE, RetargetingStatus.FAILED)
+
 
 class PolicyNode(LifecycleNode):
     """Topics, parameters and life cycle around a PolicyRunner."""
@@ -156,6 +159,8 @@ class PolicyNode(LifecycleNode):
         ):
             subscription = self.create_subscription(kind, topic, callback, quality)
             self._undo.append(partial(self.destroy_subscription, subscription))
+        if self._listener.get_params().require_retargeting:
+            runner.wait_for(NOT_READY)
         self._server = PolicyTaskServer(
             self,
             runner,
@@ -261,6 +266,8 @@ class PolicyNode(LifecycleNode):
     def _on_retargeting(self, message: RetargetingStatus) -> None:
         if self._runner is None:
             return
+        if self._listener.get_params().require_retargeting:
+            self._runner.wait_for(NOT_READY if message.state in NOT_READY_STATES else None)
         stopped = message.state == RetargetingStatus.STOPPED
         self._runner.block(stop_from_message(message.reason) if stopped else None)
         if self._runner.adopt_generation(message.generation):

@@ -92,6 +92,7 @@ class PolicyRunner:
         self._pending_reset = True
         self._instruction, self._seed = "", 0
         self._blocked: Stop | None = None
+        self._awaited: Stop | None = None
         self._progress = Progress()
         self._next_ns = 0
         self._last_stamp_ns = -1
@@ -140,6 +141,11 @@ class PolicyRunner:
         """The consumer has stopped, for this reason; None: it obeys chunks again."""
         with self._lock:
             self._blocked = reason
+
+    def wait_for(self, reason: Stop | None) -> None:
+        """Nobody is there yet who would execute a chunk, for this reason; None: somebody is."""
+        with self._lock:
+            self._awaited = reason
 
     def report_executed(self, session: bytes, sequence: int, executed_steps: int, total: int) -> None:
         """What the robot has really done. Reports about another session's chunks are not ours."""
@@ -304,6 +310,8 @@ class PolicyRunner:
         """What stands against inferring at all; the lock is held."""
         if self._blocked is not None:
             return self._blocked
+        if self._awaited is not None:
+            return self._awaited
         if self._needs_instruction and not self._instruction.strip():
             return Stop(Reason.INSTRUCTION_MISSING, "instruction", message="nobody has said what to do")
         return None

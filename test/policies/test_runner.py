@@ -302,3 +302,13 @@ def test_a_clock_set_back_does_not_silence_it() -> None:
     bench.step()
     bench.now_ns = 500 * MS
     assert any(bench.step(20) is not None for _ in range(30))
+
+
+def test_it_waits_for_somebody_who_executes_its_chunks() -> None:
+    bench = Bench().begin()
+    bench.runner.wait_for(Stop(Reason.STREAM_MISSING, "mivla/retargeting_status"))
+    assert bench.runner.step() is None
+    status = bench.runner.status()
+    assert (status.state, status.reason.subject) == (PolicyState.WAITING, "mivla/retargeting_status")
+    bench.runner.wait_for(None)
+    assert bench.runner.step() is not None
