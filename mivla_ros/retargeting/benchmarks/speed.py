@@ -218,12 +218,16 @@ def main() -> None:
     for name, make in (
         ("pinocchio, damped least squares in a Python loop", pinocchio_loop),
         ("roboticstoolbox ik_LM (chan)", roboticstoolbox_loop),
-        ("mink (daqp), two steps", mink_loop),
-        ("pink (daqp), two steps", pink_loop),
+        ("mink (daqp), two steps a pose", mink_loop),
+        ("pink (daqp), two steps a pose", pink_loop),
     ):
-        task = make(chain, poses, seeds)
+        try:
+            task = make(chain, poses, seeds)
+        except ImportError as error:  # something that it needs itself
+            missing.append((name, f"not installed: {error}"))
+            continue
         if task is None:
-            missing.append(name)
+            missing.append((name, "not installed"))
         else:
             tasks[name] = task
     for horizon in (16, 64):
@@ -236,8 +240,8 @@ def main() -> None:
     for name, values in times.items():
         median = float(np.median(values))
         print(f"| {name} | {median:.3f} | {np.percentile(values, 95):.3f} | {median / unit:.1f} |")
-    for name in missing:
-        print(f"| {name} | not installed | | |")
+    for name, why in missing:
+        print(f"| {name} | {why} | | |")
     print("\n| arm | poses solved from nothing to 0.1 mm and 0.1 degree | median us |\n|---|--:|--:|")
     for name, arm in arms().items():
         share, microseconds = cold_share(arm, arguments.cold)
