@@ -48,7 +48,7 @@ class IkOptions:
     damping: float = 2e-3
     singular: float = 0.05
     iterations: int = 60
-    restarts: int = 64
+    restarts: int = 256
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def _solve_path(chain: Chain, targets: Array, start: Array, bound: Array, option
     status = np.empty(len(targets), dtype=np.int64)
     kernels.solve_path_kernel(
         chain.rotations, chain.translations, chain.prismatic, chain.lower, chain.upper,
-        targets, start, bound, _seeds(chain, options.restarts // 4),
+        targets, start, bound, _seeds(chain, options.restarts // 16),
         options.length, options.damped_steps, options.damping,
         np.array(options.aim), np.array(options.reach), np.array(options.near_reach), options.iterations,
         path, errors, status,

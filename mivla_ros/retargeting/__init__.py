@@ -8,6 +8,7 @@ Stages of one chunk, each in a file of its own::
     smoothing      poses over the chunk, zero phase
     tracking       poses to the arm's base, inverse kinematics of the whole chunk, warm from where the arm
                    will be
+    collisions     links that would touch each other or the surroundings: hold at the step before
     reference      joint values at the steps to a motion at the command rate within position, velocity,
                    acceleration and jerk limits, along the path, joined to the running motion
     limits         the limits, the hardest stop they allow, and a filter for grippers

@@ -131,7 +131,11 @@ def time_path(knots: Knots, limits: JointLimits, period: float, velocity: Array 
         path_times = np.minimum(np.interp(times, when, own), own[-1])
         i = np.minimum((path_times / period + 1e-9).astype(np.int64), len(path) - 2)
         s = (path_times / period - i)[:, None]
-        p0, p1, m0, m1 = path[i], path[i + 1], d1[i] * period, d1[i + 1] * period
+        p0, p1 = path[i], path[i + 1]
+        # never beyond the two points that it lies between
+        most = 3.0 * (p1 - p0)
+        low, high = np.minimum(most, 0.0), np.maximum(most, 0.0)
+        m0, m1 = np.clip(d1[i] * period, low, high), np.clip(d1[i + 1] * period, low, high)
         a, b = 2 * (p0 - p1) + m0 + m1, 3 * (p1 - p0) - 2 * m0 - m1
         positions = ((a * s + b) * s + m0) * s + p0
         velocities = (d1[i] * (1 - s) + d1[i + 1] * s) * np.interp(path_times, own, speed)[:, None]

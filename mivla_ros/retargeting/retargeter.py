@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from mivla_ros.action_chunk import NANOSECONDS, ActionChunk, ArmActions, Space
 from mivla_ros.kinematics import Chain, IkOptions, KinematicsError, chain_from_urdf, forward_kinematics
+from mivla_ros.retargeting.collisions import Collisions
 from mivla_ros.retargeting.errors import refuse
 from mivla_ros.retargeting.gripper import gripper_reference
 from mivla_ros.retargeting.limits import JointLimits, follow_reference, stop_points
@@ -37,10 +38,12 @@ _SETTLED = 2e-4  # m or rad from the target
 class RetargetingOptions:
     """blend: seconds in which a new chunk's path is joined, more where the limits need more. cutoff: Hz above
     which motion of the end effector counts as noise and is smoothed away; 0 switches smoothing off.
+    collisions: whether links keep clear of each other and of the surroundings.
     """
 
     blend: float = 0.1
     cutoff: float = DEFAULT_CUTOFF
+    collisions: bool = True
     ik: IkOptions = field(default_factory=IkOptions)
 
 
@@ -77,6 +80,7 @@ class Retargeter:
         self.period_ns = round(NANOSECONDS / profile.command_rate)
         self._urdf = urdf
         self.arms = {arm.name: _arm_model(urdf, arm) for arm in profile.arms}
+        self._collisions = Collisions(profile, urdf) if self.options.collisions else None
         self._chains = {(arm.name, arm.eef_frame): self.arms[arm.name].chain for arm in profile.arms}
 
     def retarget(
@@ -101,11 +105,18 @@ class Retargeter:
             raise refuse(Reason.CHUNK_EXPIRED, "time since its last step", "every step is past", late, 0.0, "s")
         steps = slice(max(first - 1, 0), end)  # the last late step says where the path comes from
         motions, reports = {}, []
+        seeds = {name: running[name].arm.state(start_ns)[0] for name in self.arms if name in running}
+        all_tracked = {
+            actions.name: self._track(
+                self._model(actions), chunk, actions, seeds[actions.name], steps, base_from_frame
+            )
+            for actions in chunk.arms
+        }
+        if self._collisions is not None:
+            all_tracked = self._collisions.hold_before(all_tracked, self._all_seeds(seeds), steps.start)
         for actions in chunk.arms:
-            model = self._model(actions)
+            model, tracked = self._model(actions), all_tracked[actions.name]
             before = running[actions.name]
-            seed, _ = before.arm.state(start_ns)
-            tracked = self._track(model, chunk, actions, seed, steps, base_from_frame)
             arm, clips, delay = self._arm_trajectory(model, chunk, tracked, before.arm, steps, first, start_ns)
             gripper = self._gripper_trajectory(model, chunk, actions, before.gripper, steps, start_ns)
             motions[actions.name] = ArmMotion(arm, gripper)
@@ -163,6 +174,10 @@ class Retargeter:
         if arm.gripper is None:
             return None
         return JointTrajectory.resting((arm.gripper.joint,), np.array([position]), time_ns, self.period_ns)
+
+    def _all_seeds(self, seeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Joint values of every arm; those of which nothing is known are taken to be ready."""
+        return {name: seeds.get(name, np.array(model.profile.ready)) for name, model in self.arms.items()}
 
     def _model(self, actions: ArmActions) -> ArmModel:
         model = self.arms.get(actions.name)

@@ -66,6 +66,16 @@ class ArmProfile:
 
 
 @dataclass(frozen=True)
+class SurroundingProfile:
+    """A box that the arms keep clear of: corners in the world frame, m. allowed: links that may touch it."""
+
+    name: str
+    lower: tuple[float, float, float]
+    upper: tuple[float, float, float]
+    allowed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class CameraProfile:
     """One camera: its topics are ``<name>/image_raw``, ``<name>/image_raw/compressed`` and ``<name>/camera_info``."""
 
@@ -92,6 +102,7 @@ class RobotProfile:
     command_rate: float
     task: str
     hash: str
+    surroundings: tuple[SurroundingProfile, ...] = ()
 
     def arm(self, name: str) -> ArmProfile:
         """The arm of that name. Raises KeyError naming the arms there are."""
@@ -209,6 +220,9 @@ class _Reader:
             command_rate=self.positive("command_rate"),
             task=self.take("task", str, ""),
             hash=digest,
+            surroundings=tuple(r.surrounding() for r in self.children("surroundings"))
+            if "surroundings" in self.data
+            else (),
         )
         self.done()
         if not profile.arms:
@@ -264,6 +278,18 @@ class _Reader:
         if gripper.open == gripper.closed:
             raise self.fail("open", f"equals closed ({gripper.closed}), the gripper could not move")
         return gripper
+
+    def surrounding(self) -> SurroundingProfile:
+        name, box = self.take("name", str), self.child("box")
+        lower, upper = box.numbers("lower", 3), box.numbers("upper", 3)
+        box.done()
+        if any(low >= high for low, high in zip(lower, upper, strict=True)):
+            raise self.fail("box", f"lower {lower} must be below upper {upper} on every axis")
+        allowed = tuple(str(link) for link in self.take("allowed", list, []))
+        self.done()
+        return SurroundingProfile(
+            name, (lower[0], lower[1], lower[2]), (upper[0], upper[1], upper[2]), allowed
+        )
 
     def camera(self) -> CameraProfile:
         camera = CameraProfile(
