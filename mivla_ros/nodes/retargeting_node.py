@@ -32,6 +32,7 @@ from mivla_ros.retargeting import Command, Follower, FollowerOptions, Mode, Reta
 from mivla_ros.retargeting.acceptance import AcceptanceOptions
 from mivla_ros.retargeting.hands import HandOptions
 from mivla_ros.retargeting.retargeter import IDENTITY
+from mivla_ros.robots.description import DescriptionError
 from mivla_ros.robots.profile import ArmProfile, RobotProfile, load_profile
 from mivla_ros.stop_reasons import Reason
 from mivla_ros.stop_reasons import Stop as StopReason
@@ -146,7 +147,7 @@ class RetargetingNode(LifecycleNode):
         began = time.perf_counter()
         try:
             self._retargeter = Retargeter(self._profile, message.data, RetargetingOptions(blend=self._settings.blend))
-        except KinematicsError as error:
+        except (KinematicsError, DescriptionError) as error:
             self.get_logger().fatal(str(error))
             self.status = 1
             return

@@ -107,9 +107,7 @@ class Retargeter:
         motions, reports = {}, []
         seeds = {name: running[name].arm.state(start_ns)[0] for name in self.arms if name in running}
         all_tracked = {
-            actions.name: self._track(
-                self._model(actions), chunk, actions, seeds[actions.name], steps, base_from_frame
-            )
+            actions.name: self._track(self._model(actions), chunk, actions, seeds[actions.name], steps, base_from_frame)
             for actions in chunk.arms
         }
         if self._collisions is not None:

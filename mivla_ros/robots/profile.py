@@ -287,9 +287,7 @@ class _Reader:
             raise self.fail("box", f"lower {lower} must be below upper {upper} on every axis")
         allowed = tuple(str(link) for link in self.take("allowed", list, []))
         self.done()
-        return SurroundingProfile(
-            name, (lower[0], lower[1], lower[2]), (upper[0], upper[1], upper[2]), allowed
-        )
+        return SurroundingProfile(name, (lower[0], lower[1], lower[2]), (upper[0], upper[1], upper[2]), allowed)
 
     def camera(self) -> CameraProfile:
         camera = CameraProfile(
