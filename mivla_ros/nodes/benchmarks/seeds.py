@@ -44,14 +44,15 @@ def main() -> None:
     """Entry point of the command."""
     parser = argparse.ArgumentParser(description="Success of the live launch, seed by seed.")
     parser.add_argument("--file", default="piper.launch.py", help="launch file of mivla_bringup")
-    parser.add_argument("--seeds", type=int, default=20, help="seeds 0 to this minus 1")
+    parser.add_argument("--seeds", type=int, default=20, help="how many seeds")
+    parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds of wall time a launch may take")
     parser.add_argument("--least", type=int, default=0, help="exit with 1 below so many successes")
     parser.add_argument("arguments", nargs="*", help="more launch arguments, as name:=value")
     options = parser.parse_args()
     print("| seed | done | task s | wall s | why not |\n| --- | --- | --- | --- | --- |")
     times = []
-    for seed in range(options.seeds):
+    for seed in range(options.first, options.first + options.seeds):
         success, seconds, wall, why = run(options.file, seed, options.timeout, options.arguments)
         if success:
             times.append(seconds)
