@@ -1,7 +1,7 @@
 # Makes the environment and builds the workspace. Sourced by `run` when state.bash says something is missing or old.
 # Everything is made beside what is in use and moved into place; a stamp with the key is written last.
 
-needed_space_gb=4
+needed_space_gb=12
 started=$SECONDS
 log=$made/make.log
 
@@ -29,7 +29,7 @@ make_all() { # yes|no: build the workspace too
 
 make_environment() {
   if ! python_is_current; then
-    step "making the environment in .environment/ (ROS from ${ros_prefix:-wheels}); the first time this fetches about 0.7 GB"
+    step "making the environment in .environment/ (ROS from ${ros_prefix:-wheels}); the first time this fetches about 4 GB, most of it PyTorch with CUDA"
     : >"$log"
     check_space
     check_system_packages

@@ -94,7 +94,7 @@ def test_a_ros_prefix_without_setup_file_is_refused(bare: Path) -> None:
 def test_a_full_disk_is_named_with_what_is_needed(bare: Path, tmp_path: Path) -> None:
     path = fake_program(tmp_path / "fake", "df", r"x\n/dev/x 100 90 10240 90%% /\n")
     line = error_line(call(bare, "true", MIVLA_ROS_PREFIX="wheels", PATH=path))
-    assert "needs 4 GB free, and its disk has 10 MB" in line
+    assert "needs 12 GB free, and its disk has 10 MB" in line
 
 
 def test_a_wrong_python_is_named(bare: Path, tmp_path: Path) -> None:
