@@ -11,6 +11,11 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+BODY_JOINTS = 6
+
+
+_JERK_OF_ACCELERATION = 20.0  # 1/s, for grippers whose profile gives no jerk
+
 
 class ProfileError(ValueError):
     """A robot profile that cannot be used. ``source`` is the file, ``key`` the dotted path of the fault."""
@@ -23,7 +28,9 @@ class ProfileError(ValueError):
 
 @dataclass(frozen=True)
 class GripperProfile:
-    """One gripper: its joint, the joint's values (m or rad) when closed and open, and who takes its trajectories."""
+    """One gripper: its joint, the joint's values (m or rad) when closed and open, who takes its trajectories, and the
+    suite's own limits in m (or rad) and s; a profile that gives no jerk gets 20 times the acceleration.
+    """
 
     joint: str
     closed: float
@@ -31,6 +38,7 @@ class GripperProfile:
     controller: str
     velocity: float
     acceleration: float
+    jerk: float
 
     def position(self, opening: NDArray[np.float64] | float) -> NDArray[np.float64]:
         """Joint values for openings from 0 (closed) to 1 (open)."""
@@ -42,12 +50,21 @@ class GripperProfile:
 
 
 @dataclass(frozen=True)
+class EefSpeed:
+    """Greatest speed of an end effector that the robot itself allows: m/s and rad/s."""
+
+    linear: float
+    angular: float
+
+
+@dataclass(frozen=True)
 class ArmProfile:
     """One arm. Frames are links of the URDF; joints in URDF order from base to tip; ready in rad.
 
     velocity (rad/s), acceleration (rad/s2), jerk (rad/s3): the suite's own limits, at or below the URDF's.
     workspace: allowed box of the end effector in the base frame, m, lower and upper corner.
     controller: name of the joint trajectory controller; its topic is ``<controller>/joint_trajectory``.
+    eef_speed: the robot's own cap on commands, where it has one.
     """
 
     name: str
@@ -63,6 +80,31 @@ class ArmProfile:
     workspace_lower: tuple[float, float, float]
     workspace_upper: tuple[float, float, float]
     gripper: GripperProfile | None
+    eef_speed: EefSpeed | None = None
+
+
+@dataclass(frozen=True)
+class BodyProfile:
+    """A body that carries the arms and moves: six joints (x, y, z, yaw, pitch, roll) from stance_frame to frame.
+
+    commanded: those of the joints that the robot's present mode lets a policy move; the others give way by
+    ``stiffness`` (N/m, N m/rad) and ``damping`` (N s/m, N m s/rad), which only the simulator reads. velocity,
+    acceleration, jerk: as of an arm. held: joints of the legs it stands on, rad; nobody commands them. ground:
+    height of what it stands on, m in the world.
+    """
+
+    frame: str
+    stance_frame: str
+    joints: tuple[str, ...]
+    commanded: tuple[str, ...]
+    controller: str
+    velocity: tuple[float, ...]
+    acceleration: tuple[float, ...]
+    jerk: tuple[float, ...]
+    stiffness: tuple[float, ...]
+    damping: tuple[float, ...]
+    held: Mapping[str, float]
+    ground: float
 
 
 @dataclass(frozen=True)
@@ -103,6 +145,7 @@ class RobotProfile:
     task: str
     hash: str
     surroundings: tuple[SurroundingProfile, ...] = ()
+    body: BodyProfile | None = None
 
     def arm(self, name: str) -> ArmProfile:
         """The arm of that name. Raises KeyError naming the arms there are."""
@@ -124,6 +167,11 @@ class RobotProfile:
         return tuple(
             name for arm in self.arms for name in (*arm.joints, *((arm.gripper.joint,) if arm.gripper else ()))
         )
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """Joints in its joint states: those of arms and grippers, then the body's and those it stands on."""
+        return self.joint_names if self.body is None else (*self.joint_names, *self.body.joints, *self.body.held)
 
 
 def profile_names() -> tuple[str, ...]:
@@ -223,6 +271,7 @@ class _Reader:
             surroundings=tuple(r.surrounding() for r in self.children("surroundings"))
             if "surroundings" in self.data
             else (),
+            body=self.child("body").body() if "body" in self.data else None,
         )
         self.done()
         if not profile.arms:
@@ -258,6 +307,7 @@ class _Reader:
             workspace_lower=(lower[0], lower[1], lower[2]),
             workspace_upper=(upper[0], upper[1], upper[2]),
             gripper=self.child("gripper").gripper() if "gripper" in self.data else None,
+            eef_speed=self.child("eef_speed").speed() if "eef_speed" in self.data else None,
         )
         self.done()
         for key in ("velocity", "acceleration", "jerk"):
@@ -266,18 +316,55 @@ class _Reader:
         return arm
 
     def gripper(self) -> GripperProfile:
+        acceleration = self.positive("acceleration")
         gripper = GripperProfile(
             joint=self.take("joint", str),
             closed=self.number("closed"),
             open=self.number("open"),
             controller=self.take("controller", str),
             velocity=self.positive("velocity"),
-            acceleration=self.positive("acceleration"),
+            acceleration=acceleration,
+            jerk=self.positive("jerk") if "jerk" in self.data else _JERK_OF_ACCELERATION * acceleration,
         )
         self.done()
         if gripper.open == gripper.closed:
             raise self.fail("open", f"equals closed ({gripper.closed}), the gripper could not move")
         return gripper
+
+    def speed(self) -> EefSpeed:
+        speed = EefSpeed(linear=self.positive("linear"), angular=self.positive("angular"))
+        self.done()
+        return speed
+
+    def body(self) -> BodyProfile:
+        joints = tuple(str(name) for name in self.take("joints", list))
+        if len(joints) != BODY_JOINTS:
+            raise self.fail("joints", f"are {list(joints)}, must be {BODY_JOINTS}: x, y, z, yaw, pitch, roll")
+        held = self.take("held", dict, {})
+        if not all(isinstance(value, int | float) and np.isfinite(value) for value in held.values()):
+            raise self.fail("held", f"is {held}, must be joints with finite angles")
+        body = BodyProfile(
+            frame=self.take("frame", str),
+            stance_frame=self.take("stance_frame", str),
+            joints=joints,
+            commanded=tuple(str(name) for name in self.take("commanded", list, [])),
+            controller=self.take("controller", str),
+            velocity=self.numbers("velocity", BODY_JOINTS),
+            acceleration=self.numbers("acceleration", BODY_JOINTS),
+            jerk=self.numbers("jerk", BODY_JOINTS),
+            stiffness=self.numbers("stiffness", BODY_JOINTS),
+            damping=self.numbers("damping", BODY_JOINTS),
+            held={str(name): float(value) for name, value in held.items()},
+            ground=self.number("ground"),
+        )
+        self.done()
+        for name in body.commanded:
+            if name not in joints:
+                raise self.fail("commanded", f"{name!r} is not one of {', '.join(joints)}")
+        for key in ("velocity", "acceleration", "jerk", "stiffness", "damping"):
+            if min(getattr(body, key)) <= 0:
+                raise self.fail(key, f"is {getattr(body, key)}, every value must be above 0")
+        return body
 
     def surrounding(self) -> SurroundingProfile:
         name, box = self.take("name", str), self.child("box")
