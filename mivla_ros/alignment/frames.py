@@ -38,6 +38,8 @@ ROS_FROM_ROBOTWIN = _rotation((0, 1, 0), (-1, 0, 0), (0, 0, 1))
 # OpenCV camera, which is also EgoDex's transforms/camera: x right, y down, z ahead (REP-103 "optical"; for EgoDex
 # derived from the constant of egodex-retargeting). SAPIEN's cameras have the ROS axes.
 ROS_FROM_OPENCV_CAMERA = _rotation((0, 0, 1), (-1, 0, 0), (0, -1, 0))
+# The world of a person who looks into such a camera: ahead is to the camera, the person's left is right in the image.
+ROS_FROM_FACING_CAMERA = _rotation((0, 0, -1), (1, 0, 0), (0, -1, 0))
 
 # --- hands ------------------------------------------------------------------------------------------------------------
 

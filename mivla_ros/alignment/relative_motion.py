@@ -1,7 +1,7 @@
 """Relative motion carried from one world into another: MiVLA's Eq. 2, with its rotation on SO(3).
 
 Only ``@``, ``swapaxes`` and arithmetic, so that torch tensors pass through as they are (with one dtype and device);
-not tested with torch yet.
+``tensors`` calls it with them.
 """
 
 from typing import Any

@@ -105,17 +105,33 @@ class CollisionModel:
                     pairs.append((a, b))
                     names.append((shapes[a][0], shapes[b][0]))
         self.pair_names = tuple(dict.fromkeys(names))
-        self._pairs = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-        self._names = np.array([self.pair_names.index(n) for n in names], dtype=np.int64)
-        sizes = np.array([shape[3] for shape in shapes]).reshape(-1, 3)
+        order = np.argsort([self.pair_names.index(n) for n in names], kind="stable").astype(np.int64)
+        bodies = list(dict.fromkeys(shape[0] for shape in shapes))
+        groups, start = [], 0
+        for both in self.pair_names:
+            groups.append((bodies.index(both[0]), bodies.index(both[1]), start, start + names.count(both)))
+            start = groups[-1][3]
+        radii = np.array([_radius(shape[2], shape[3]) for shape in shapes])
+        centres = np.array([shape[5] for shape in shapes]).reshape(-1, 3)
+        members = [[k for k, shape in enumerate(shapes) if shape[0] == body] for body in bodies]
+        middles = np.array([0.5 * (centres[m].min(axis=0) + centres[m].max(axis=0)) for m in members]).reshape(-1, 3)
+        reaches = [
+            float(np.max(np.linalg.norm(centres[m] - middle, axis=1) + radii[m]))
+            for m, middle in zip(members, middles, strict=True)
+        ]
         self._arrays = (
             np.array([t[0] for t in tree]), np.array([t[1] for t in tree]), np.array([t[2] for t in tree]),
             np.array([t[3] for t in tree]), np.array([t[4] for t in tree]), np.array([t[5] for t in tree]),
             np.array([shape[1] for shape in shapes], dtype=np.int64),
             np.array([shape[2] for shape in shapes], dtype=np.int64),
-            sizes, np.array([shape[4] for shape in shapes]), np.array([shape[5] for shape in shapes]),
-            np.array([_radius(shape[2], shape[3]) for shape in shapes]),
+            np.array([shape[3] for shape in shapes]).reshape(-1, 3),
+            np.array([shape[4] for shape in shapes]).reshape(-1, 3, 3), centres, radii,
+            np.array([shapes[m[0]][1] for m in members], dtype=np.int64), middles, np.array(reaches),
+            np.array([m[0] if len(m) == 1 else -1 for m in members], dtype=np.int64),
+            np.array(groups, dtype=np.int64).reshape(-1, 4),
+            np.array(pairs, dtype=np.int64).reshape(-1, 2)[order],
         )  # fmt: skip
+        self._none_ignored = np.zeros(len(self.pair_names), dtype=np.bool_)
 
     def touching(self, q: Array, margin: float = 0.0) -> frozenset[tuple[str, str]]:
         """All pairs nearer than ``margin`` m at joint values (n,)."""
@@ -130,18 +146,12 @@ class CollisionModel:
         self, q: Array, ignored: frozenset[tuple[str, str]] = frozenset(), margin: float = 0.0
     ) -> Contact | None:
         """The first row of joint values (N, n) at which a pair is nearer than ``margin`` m; None where none is."""
-        contacts, distances = np.empty(len(q), dtype=np.int64), np.empty(len(q))
-        leave = np.array([name in ignored for name in self.pair_names], dtype=np.bool_)
-        kernels.first_contacts(
-            *self._arrays, self._pairs, self._names, leave, margin, np.ascontiguousarray(q, dtype=np.float64),
-            contacts, distances,
-        )  # fmt: skip
-        rows = np.flatnonzero(contacts >= 0)
-        if not len(rows):
-            return None
-        row = int(rows[0])
-        first, second = self.pair_names[self._names[contacts[row]]]
-        return Contact(row, first, second, float(distances[row]))
+        leave = self._none_ignored
+        if ignored:
+            leave = np.array([name in ignored for name in self.pair_names], dtype=np.bool_)
+        rows = np.ascontiguousarray(q, dtype=np.float64)
+        row, group, distance = kernels.first_contact(*self._arrays, leave, margin, rows)
+        return None if row < 0 else Contact(row, *self.pair_names[group], distance)
 
 
 def _columns(tree: list[tuple[int, Array, Array, int, float, int]], frame: int) -> tuple[int, ...]:

@@ -118,11 +118,21 @@ def _nearest(simplex: Array, count: int, keep: Integers, v: Array) -> int:
 @compiled
 def shape_distance(
     kind_a: int, size_a: Array, rotation_a: Array, centre_a: Array,
-    kind_b: int, size_b: Array, rotation_b: Array, centre_b: Array, enough: float,
+    kind_b: int, size_b: Array, rotation_b: Array, centre_b: Array, enough: float, v: Array,
 ) -> float:  # fmt: skip
-    """Distance (m) of two shapes, 0 where they touch; a lower bound of it as soon as that is above ``enough``."""
-    simplex, keep, v = np.empty((4, 3)), np.empty(4, np.int64), np.empty(3)
+    """Distance (m) of two shapes, 0 where they touch; a lower bound of it as soon as that is above ``enough``.
+
+    v (3,): a direction from b to a in which they may be apart (zero: not known), and on return the one found.
+    """
+    simplex, keep = np.empty((4, 3)), np.empty(4, np.int64)
     p, q = np.empty(3), np.empty(3)
+    if v[0] * v[0] + v[1] * v[1] + v[2] * v[2] > 1e-12:
+        _support(kind_a, size_a, rotation_a, centre_a, -v[0], -v[1], -v[2], p)
+        _support(kind_b, size_b, rotation_b, centre_b, v[0], v[1], v[2], q)
+        along = v[0] * (p[0] - q[0]) + v[1] * (p[1] - q[1]) + v[2] * (p[2] - q[2])
+        length = np.sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2])
+        if along > enough * length:
+            return along / length
     v[:] = centre_a - centre_b
     if v[0] * v[0] + v[1] * v[1] + v[2] * v[2] < 1e-18:
         return 0.0
@@ -150,20 +160,31 @@ def shape_distance(
 
 
 @compiled
-def first_contacts(
+def first_contact(
     parents: Integers, rotations: Array, translations: Array, columns: Integers, constants: Array, prismatic: Integers,
     shape_frames: Integers, kinds: Integers, sizes: Array, shape_rotations: Array, shape_centres: Array, radii: Array,
-    pairs: Integers, pair_names: Integers, ignored: NDArray[np.bool_], margin: float, q: Array, contacts: Integers,
-    distances: Array,
-) -> None:  # fmt: skip
-    """Write, for each row of q (N, n), the first pair of shapes nearer than ``margin`` (or -1) and their distance.
+    body_frames: Integers, body_centres: Array, body_radii: Array, body_shapes: Integers,
+    groups: Integers, pairs: Integers, ignored: NDArray[np.bool_], margin: float, q: Array,
+) -> tuple[int, int, float]:  # fmt: skip
+    """The first row of q (N, n) at which two shapes are nearer than ``margin``, their group and their distance; row -1
+    where none are.
 
     Frames hang in a tree: parent (-1: the root), fixed transform, then a joint along z whose value is a column of q
-    or, where the column is -1, a constant. pairs whose name is ``ignored`` are left out.
+    or, where the column is -1, a constant. A body is a link or an obstacle in a ball; body_shapes: its only shape, or
+    -1. groups (G, 4): two bodies, and from which to which of the ``pairs`` (P, 2) of shapes theirs go; those that are
+    ``ignored`` (G,) are left out.
     """
-    frames, shapes = len(parents), len(kinds)
+    frames, shapes, bodies = len(parents), len(kinds), len(body_frames)
     frame_r, frame_p = np.empty((frames, 3, 3)), np.empty((frames, 3))
     shape_r, shape_p = np.empty((shapes, 3, 3)), np.empty((shapes, 3))
+    body_p, axes = np.empty((bodies, 3)), np.zeros((len(pairs), 3))
+    placed = np.full(bodies, -1)  # the row that a body's shapes are placed for: most never come near anything
+    first_shape, last_shape = np.full(bodies, shapes), np.zeros(bodies, np.int64)
+    for g in range(len(groups)):
+        for k in range(groups[g, 2], groups[g, 3]):
+            for end in range(2):
+                b, shape = groups[g, end], pairs[k, end]
+                first_shape[b], last_shape[b] = min(first_shape[b], shape), max(last_shape[b], shape + 1)
     for row in range(len(q)):
         for f in range(frames):
             value = q[row, columns[f]] if columns[f] >= 0 else constants[f]
@@ -184,33 +205,54 @@ def first_contacts(
                     )
                 frame_r[f, i, 0], frame_r[f, i, 1], frame_r[f, i, 2] = c * x + s * y, c * y - s * x, z
                 frame_p[f, i] = position + z * slide
-        for k in range(shapes):
-            f = shape_frames[k]
+        for b in range(bodies):
+            f = body_frames[b]
             for i in range(3):
-                shape_p[k, i] = frame_p[f, i]
-                for j in range(3):
-                    shape_p[k, i] += frame_r[f, i, j] * shape_centres[k, j]
-                    shape_r[k, i, j] = (
-                        frame_r[f, i, 0] * shape_rotations[k, 0, j]
-                        + frame_r[f, i, 1] * shape_rotations[k, 1, j]
-                        + frame_r[f, i, 2] * shape_rotations[k, 2, j]
-                    )
-        contacts[row], distances[row] = -1, np.inf
-        for k in range(len(pairs)):
-            if ignored[pair_names[k]]:
+                body_p[b, i] = frame_p[f, i] + (
+                    frame_r[f, i, 0] * body_centres[b, 0]
+                    + frame_r[f, i, 1] * body_centres[b, 1]
+                    + frame_r[f, i, 2] * body_centres[b, 2]
+                )
+        for g in range(len(groups)):
+            a, b = groups[g, 0], groups[g, 1]
+            reach = body_radii[a] + body_radii[b] + margin
+            dx, dy, dz = body_p[a, 0] - body_p[b, 0], body_p[a, 1] - body_p[b, 1], body_p[a, 2] - body_p[b, 2]
+            if ignored[g] or dx * dx + dy * dy + dz * dz > reach * reach:
                 continue
-            a, b = pairs[k, 0], pairs[k, 1]
-            reach = radii[a] + radii[b] + margin
-            dx, dy, dz = shape_p[a, 0] - shape_p[b, 0], shape_p[a, 1] - shape_p[b, 1], shape_p[a, 2] - shape_p[b, 2]
-            if dx * dx + dy * dy + dz * dz > reach * reach:
+            for body in (a, b):
+                if placed[body] == row:
+                    continue
+                placed[body] = row
+                f = body_frames[body]
+                for k in range(first_shape[body], last_shape[body]):
+                    for i in range(3):
+                        shape_p[k, i] = frame_p[f, i]
+                        for j in range(3):
+                            shape_p[k, i] += frame_r[f, i, j] * shape_centres[k, j]
+                            shape_r[k, i, j] = (
+                                frame_r[f, i, 0] * shape_rotations[k, 0, j]
+                                + frame_r[f, i, 1] * shape_rotations[k, 1, j]
+                                + frame_r[f, i, 2] * shape_rotations[k, 2, j]
+                            )
+            one, other = body_shapes[a], body_shapes[b]
+            if one >= 0 and _outside(kinds[one], sizes[one], shape_r[one], -dx, -dy, -dz, body_radii[b] + margin):
                 continue
-            if _outside(kinds[a], sizes[a], shape_r[a], -dx, -dy, -dz, radii[b] + margin) or _outside(
-                kinds[b], sizes[b], shape_r[b], dx, dy, dz, radii[a] + margin
-            ):
+            if other >= 0 and _outside(kinds[other], sizes[other], shape_r[other], dx, dy, dz, body_radii[a] + margin):
                 continue
-            distance = shape_distance(
-                kinds[a], sizes[a], shape_r[a], shape_p[a], kinds[b], sizes[b], shape_r[b], shape_p[b], margin
-            )
-            if distance <= margin:
-                contacts[row], distances[row] = k, distance
-                break
+            for k in range(groups[g, 2], groups[g, 3]):
+                a, b = pairs[k, 0], pairs[k, 1]
+                reach = radii[a] + radii[b] + margin
+                dx, dy, dz = shape_p[a, 0] - shape_p[b, 0], shape_p[a, 1] - shape_p[b, 1], shape_p[a, 2] - shape_p[b, 2]
+                if dx * dx + dy * dy + dz * dz > reach * reach:
+                    continue
+                if _outside(kinds[a], sizes[a], shape_r[a], -dx, -dy, -dz, radii[b] + margin) or _outside(
+                    kinds[b], sizes[b], shape_r[b], dx, dy, dz, radii[a] + margin
+                ):
+                    continue
+                distance = shape_distance(
+                    kinds[a], sizes[a], shape_r[a], shape_p[a], kinds[b], sizes[b], shape_r[b], shape_p[b], margin,
+                    axes[k],
+                )  # fmt: skip
+                if distance <= margin:
+                    return row, g, distance
+    return -1, -1, np.inf

@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 
 _REGULAR_GAIN = 1.2
 """Times the angle that a single joint would have turned for the same motion of the tip, away from singularities."""
+_VERY = 0.3
+"""Share of ``IkOptions.singular`` below which joints keep to max_step whatever the tip asks for."""
 
 
 class PathStatus(IntEnum):
@@ -36,8 +38,9 @@ class IkOptions:
     whether a pose is out of reach. length: metres that a radian weighs. damped_steps, damping: damped least
     squares for every pose of a path; two steps at 2e-3 keep PiPER's wrist calm near its singularity
     (joint5 = 0). singular: least singular value of the Jacobian (m, a radian weighing ``length``) below which
-    joints keep to max_step. restarts: seeds tried for a pose that the first seed does not lead to.
-    iterations: of each seed.
+    joints keep to max_step. gain: rad (or m) that a joint may move beyond the damped steps for each metre of error
+    left; more is asked for near singularities only. restarts: seeds tried for a pose that the first seed does not
+    lead to. iterations: of each seed.
     """
 
     aim: tuple[float, float] = (5e-5, 5e-4)
@@ -47,6 +50,7 @@ class IkOptions:
     damped_steps: int = 2
     damping: float = 2e-3
     singular: float = 0.05
+    gain: float = 4.0
     iterations: int = 60
     restarts: int = 256
 
@@ -156,7 +160,8 @@ def _solve_path(chain: Chain, targets: Array, start: Array, bound: Array, option
         chain.rotations, chain.translations, chain.prismatic, chain.lower, chain.upper,
         targets, start, bound, _seeds(chain, options.restarts // 16),
         options.length, options.damped_steps, options.damping,
-        np.array(options.aim), np.array(options.reach), np.array(options.near_reach), options.iterations,
+        np.array(options.aim), np.array(options.reach), np.array(options.near_reach), options.gain,
+        options.iterations,
         path, errors, status,
     )  # fmt: skip
     return PathSolution(path, errors[:, 0], errors[:, 1], status)
@@ -170,7 +175,7 @@ def _singular(chain: Chain, targets: Array, q: Array, steps: NDArray[np.intp], o
     ]
     moved = np.linalg.norm(pose_errors(targets[steps + 1], targets[steps]) * weights, axis=1)
     asked = _REGULAR_GAIN * moved / options.length
-    result: NDArray[np.bool_] = (np.minimum(*values) < options.singular) & (
-        np.max(np.abs(q[steps + 1] - q[steps]), axis=1) > asked
-    )
+    least = np.minimum(*values)
+    more = np.max(np.abs(q[steps + 1] - q[steps]), axis=1) > asked
+    result: NDArray[np.bool_] = ((least < options.singular) & more) | (least < _VERY * options.singular)
     return result

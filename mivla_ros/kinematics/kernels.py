@@ -18,7 +18,6 @@ Flags = NDArray[np.bool_]
 REACHED, SLOWED, UNREACHABLE = 0, 1, 2
 _MIN_DAMPING, _MAX_DAMPING = 1e-9, 1e3
 _BISECTIONS = 5
-_GAIN = 8.0  # rad (or m) that a joint may move for each metre of error left: more is asked for near singularities only
 _FAR = 5.0  # times near_reach: an unreachable pose farther away than this is not leant towards
 
 
@@ -322,6 +321,7 @@ def solve_path_kernel(
     aim: Array,
     reach: Array,
     near_reach: Array,
+    gain: float,
     iterations: int,
     path: Array,
     errors: Array,
@@ -333,9 +333,10 @@ def solve_path_kernel(
     aim, reach, near_reach: (metres, radians) at which the solver stops, a step counts as reached, and bounded
     joint motion is preferred to a reached step. Every pose takes ``damped_steps`` damped steps, which keep
     joints calm near singularities; where they leave more than ``reach``, Levenberg-Marquardt goes on nearby,
-    where a small motion of the joints does it. No joint moves more than ``bound`` (n,) between
-    two poses. escape_seeds (S, n) are tried for the first pose only, so that no branch is changed on the way.
-    An unreachable pose is followed along the straight way to it as far as it can be reached.
+    where a motion of the joints does it of at most ``gain`` rad (or m) for each metre of error left. No joint moves
+    more than ``bound`` (n,) between two poses. escape_seeds (S, n) are tried for the first pose only, so that no
+    branch is changed on the way. An unreachable
+    pose is followed along the straight way to it as far as it can be reached.
     """
     n = seed.shape[0]
     q, before, trial = seed.copy(), seed.copy(), np.empty(n)
@@ -363,7 +364,7 @@ def solve_path_kernel(
         if not (metres <= reach[0] and radians <= reach[1]):
             trial[:] = q
             if k > 0:
-                near = _GAIN * np.sqrt(metres * metres + length * length * radians * radians)
+                near = gain * np.sqrt(metres * metres + length * length * radians * radians)
                 for i in range(n):
                     low[i] = max(low[i], q[i] - near)
                     high[i] = min(high[i], q[i] + near)
