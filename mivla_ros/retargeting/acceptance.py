@@ -18,6 +18,10 @@ class AcceptanceOptions:
     max_duration_ns: int = 60_000_000_000
 
 
+MAX_GENERATION = 2**31
+"""Far above what resets and releases ever count to, and low enough that a release can still raise it."""
+
+
 class Acceptance:
     """Remembers whose chunks are obeyed: one session, its newest sequence, and the generation."""
 
@@ -27,7 +31,17 @@ class Acceptance:
         self._session: bytes | None = None
         self._heard_ns = 0
         self._sequence = 0
+        self._begun = False
         self.generation = 0
+
+    @property
+    def session(self) -> bytes | None:
+        """Whose chunks are obeyed; None before the first."""
+        return self._session
+
+    def is_newest(self, generation: int, sequence: int) -> bool:
+        """No chunk newer than that one has been accepted from the obeyed session."""
+        return generation == self.generation and sequence >= self._sequence
 
     def check(self, chunk: ActionChunk, now_ns: int) -> None:
         """Raise RetargetingError with the reason where a chunk may not be obeyed now. Changes nothing but who
@@ -46,6 +60,12 @@ class Acceptance:
                 "robot",
                 f"the chunk is meant for {chunk.robot!r}, this is {self._robot!r}",
             )
+        if chunk.generation > MAX_GENERATION:
+            raise refuse(Reason.CHUNK_OUT_OF_RANGE, "generation", "", chunk.generation, MAX_GENERATION)
+        if not self._begun and chunk.executed_sequence:
+            self.generation = max(self.generation, chunk.generation)
+            words = "steps of this policy were executed before this node was there; call mivla/release"
+            raise refuse(Reason.RESTARTED, "executed_sequence of the first chunk", words, chunk.executed_sequence, 0)
         if chunk.generation < self.generation:
             raise refuse(Reason.CHUNK_OUTDATED, "generation", "", chunk.generation, self.generation)
         if chunk.session == self._session and chunk.sequence <= self._sequence:
@@ -89,9 +109,10 @@ class Acceptance:
     def accept(self, chunk: ActionChunk, now_ns: int) -> None:
         """Remember a chunk that is going to move the robot."""
         self._session, self._heard_ns = chunk.session, now_ns
-        self._sequence, self.generation = chunk.sequence, chunk.generation
+        self._sequence, self.generation, self._begun = chunk.sequence, chunk.generation, True
 
     def raise_generation(self) -> int:
         """Refuse everything of the generation obeyed so far; returns the new one."""
+        self._begun = True
         self.generation += 1
         return self.generation

@@ -1,12 +1,12 @@
 """Steps at which links would touch each other or the surroundings: the arm holds at the step before."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mivla_ros.kinematics.collision import CollisionModel, Obstacle
+from mivla_ros.retargeting.body import BODY, BodyModel
 from mivla_ros.retargeting.report import Clip
 from mivla_ros.retargeting.tracking import TrackedSteps
 from mivla_ros.robots.description import robot_semantics
@@ -18,21 +18,32 @@ Array = NDArray[np.float64]
 MARGIN = 0.001
 """m that links keep from each other and from the surroundings: what rounding the path between steps may take."""
 
+_WAY_STEP = 0.03  # rad or m between two looks at a way that leads elsewhere
+
 
 class Collisions:
-    """Checks the steps of all arms of one robot together."""
+    """Checks the steps of all arms of one robot together, and of the body that carries them where it is commanded."""
 
-    def __init__(self, profile: RobotProfile, urdf: str, margin: float = MARGIN) -> None:
+    def __init__(self, profile: RobotProfile, urdf: str, margin: float = MARGIN, body: BodyModel | None = None) -> None:
         """Raises DescriptionError and KinematicsError where the description or its SRDF cannot be used."""
         self._columns: dict[str, slice] = {}
         names: list[str] = []
         for arm in profile.arms:
             self._columns[arm.name] = slice(len(names), len(names) + len(arm.joints))
             names.extend(arm.joints)
+        if body is not None:  # all six of its joints, the last columns
+            self._columns[BODY] = slice(len(names), len(names) + body.chain.size)
+            names.extend(body.chain.joint_names)
         obstacles = [Obstacle(s.name, s.lower, s.upper, s.allowed) for s in profile.surroundings]
         grippers = {arm.gripper.joint: arm.gripper.open for arm in profile.arms if arm.gripper}  # the widest they get
-        self._model = CollisionModel(urdf, robot_semantics(profile), names, obstacles, grippers)
+        legs = {} if profile.body is None else dict(profile.body.held)
+        self._model = CollisionModel(urdf, robot_semantics(profile), names, obstacles, grippers | legs)
         self._margin = margin
+
+    @property
+    def model(self) -> CollisionModel:
+        """The model itself; its joints are those of all arms, in the profile's order, then of a commanded body."""
+        return self._model
 
     def hold_before(
         self, tracked: Mapping[str, TrackedSteps], seeds: Mapping[str, Array], first_step: int
@@ -61,13 +72,19 @@ class Collisions:
         if contact is None:
             return dict(tracked)
         held, step = {}, contact.row // 2
+        pair = f"{contact.first} and {contact.second}"
+        clips = tuple(
+            Clip(first_step + k, pair, Reason.COLLISION, contact.distance, self._margin, "m")
+            for k in range(step, count)
+        )
         for name, steps in tracked.items():
-            joints = steps.joints.copy()
-            joints[step:] = joints[step - 1] if step else seeds[name]
-            pair = f"{contact.first} and {contact.second}"
-            clips = tuple(
-                Clip(first_step + k, pair, Reason.COLLISION, contact.distance, self._margin, "m")
-                for k in range(step, count)
-            )
-            held[name] = replace(steps, joints=joints, clips=(*steps.clips, *clips))
+            held[name] = steps.held_from(step, steps.joints[step - 1] if step else seeds[name], clips)
         return held
+
+    def may_go(self, arm: str, target: Array, seeds: Mapping[str, Array]) -> bool:
+        """Whether an arm can go straight to joint values (n,) while the others stay where ``seeds`` (n,) say."""
+        count = int(np.ceil(np.max(np.abs(target - seeds[arm])) / _WAY_STEP)) + 1
+        rows = np.concatenate([np.repeat(seed[None], count, axis=0) for seed in seeds.values()], axis=1)
+        share: Array = np.linspace(0.0, 1.0, count)[:, None]
+        rows[:, self._columns[arm]] = seeds[arm] + share * (target - seeds[arm])
+        return self._model.first_contact(rows, self._model.touching(rows[0], self._margin), self._margin) is None

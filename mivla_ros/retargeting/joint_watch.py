@@ -18,6 +18,8 @@ class JointWatch:
         self._states: dict[str, tuple[int, float, float]] = {}
         self._names = tuple(joint_names)
         self._stale_ns = stale_ns
+        self._heard_ns: int | None = None
+        self._words = ""
 
     def update(
         self, stamp_ns: int, names: Sequence[str], positions: Sequence[float], velocities: Sequence[float]
@@ -25,20 +27,35 @@ class JointWatch:
         """Take a joint state; values that are not finite, and joints without a position, count as not
         delivered.
         """
+        self._heard_ns = stamp_ns
+        counts = f", the newest message has {len(positions)} positions under {len(names)} names"
+        self._words = counts if len(names) != len(positions) else ""
         for k, name in enumerate(names[: len(positions)]):
             velocity = velocities[k] if k < len(velocities) and np.isfinite(velocities[k]) else 0.0
             if np.isfinite(positions[k]):
                 self._states[name] = (stamp_ns, float(positions[k]), float(velocity))
 
     def check(self, now_ns: int) -> None:
-        """Raise RetargetingError (JOINTS_MISSING, JOINTS_STALE) naming the first joint that is."""
+        """Raise RetargetingError naming the first joint that is not delivered (JOINTS_MISSING: never, or no more though
+        joint states come) or too old (JOINTS_STALE; also where its stamps lie ahead of the clock).
+        """
+        limit = self._stale_ns / 1e9
         for name in self._names:
             if name not in self._states:
-                raise refuse(Reason.JOINTS_MISSING, f"joint {name!r}", "is not in the joint states")
+                raise refuse(Reason.JOINTS_MISSING, f"joint {name!r}", f"is not in the joint states{self._words}")
         oldest = min(self._names, key=lambda name: self._states[name][0])
         age_ns = now_ns - self._states[oldest][0]
         if age_ns > self._stale_ns:
-            raise refuse(Reason.JOINTS_STALE, f"joint {oldest!r} age", "", age_ns / 1e9, self._stale_ns / 1e9, "s")
+            age, heard_ns = age_ns / 1e9, self._heard_ns or 0
+            if now_ns - heard_ns <= self._stale_ns:
+                words = f"joint states come, but no more with this joint{self._words}"
+                raise refuse(Reason.JOINTS_MISSING, f"joint {oldest!r} age", words, age, limit, "s")
+            raise refuse(Reason.JOINTS_STALE, f"joint {oldest!r} age", "", age, limit, "s")
+        newest = max(self._names, key=lambda name: self._states[name][0])
+        ahead_ns = self._states[newest][0] - now_ns
+        if ahead_ns > self._stale_ns:
+            words = "stamped ahead of the clock: another clock, or use_sim_time differs"
+            raise refuse(Reason.JOINTS_STALE, f"joint {newest!r} age", words, -ahead_ns / 1e9, limit, "s")
 
     def state(self, names: Sequence[str]) -> tuple[int, Array, Array]:
         """Oldest stamp, positions and velocities (n,) of joints that ``check`` has found."""
@@ -48,3 +65,4 @@ class JointWatch:
     def forget(self) -> None:
         """Forget everything, as after a jump of the clock."""
         self._states.clear()
+        self._heard_ns, self._words = None, ""

@@ -1,11 +1,35 @@
 """Joint trajectories as they are sent: points at the command rate, cubic in between, at rest at the end."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mivla_ros.kinematics.compilation import compiled
+from mivla_ros.robots.profile import GripperProfile
+
 Array = NDArray[np.float64]
+
+
+class Moved(Protocol):
+    """What trajectories are sent to, and where it stands: an arm (ArmProfile), or the body that carries the arms.
+
+    ready: joint values, rad or m.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def base_frame(self) -> str: ...  # noqa: D102
+    @property
+    def joints(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def ready(self) -> tuple[float, ...]: ...  # noqa: D102
+    @property
+    def controller(self) -> str: ...  # noqa: D102
+    @property
+    def gripper(self) -> GripperProfile | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -30,31 +54,18 @@ class JointTrajectory:
 
     def state(self, time_ns: int) -> tuple[Array, Array]:
         """Positions and velocities (n,) at a time."""
-        if time_ns < self.start_ns:
-            return self.positions[0].copy(), np.zeros(len(self.joint_names))
-        if time_ns >= self.end_ns:
-            return self.positions[-1].copy(), np.zeros(len(self.joint_names))
-        k, rest_ns = divmod(time_ns - self.start_ns, self.period_ns)
-        period, s = self.period_ns * 1e-9, rest_ns / self.period_ns
-        p0, p1 = self.positions[k], self.positions[k + 1]
-        m0, m1 = self.velocities[k] * period, self.velocities[k + 1] * period
-        # cubic Hermite polynomial and its derivative
-        a, b = 2 * (p0 - p1) + m0 + m1, 3 * (p1 - p0) - 2 * m0 - m1
-        return ((a * s + b) * s + m0) * s + p0, ((3 * a * s + 2 * b) * s + m0) / period
+        positions, velocities = self.states(time_ns, 1)
+        return positions[0], velocities[0]
 
     def states(self, start_ns: int, count: int) -> tuple[Array, Array]:
         """Positions and velocities (count, n) at start_ns and every period after it."""
-        ahead = (start_ns - self.start_ns) / self.period_ns + np.arange(count)
-        inside = np.clip(ahead, 0.0, len(self.positions) - 1)
-        k = np.minimum(inside.astype(np.int64), max(len(self.positions) - 2, 0))
-        after = np.minimum(k + 1, len(self.positions) - 1)
-        period, s = self.period_ns * 1e-9, (inside - k)[:, None]
-        p0, p1 = self.positions[k], self.positions[after]
-        m0, m1 = self.velocities[k] * period, self.velocities[after] * period
-        a, b = 2 * (p0 - p1) + m0 + m1, 3 * (p1 - p0) - 2 * m0 - m1
-        velocities = ((3 * a * s + 2 * b) * s + m0) / period
-        velocities[(ahead < 0) | (ahead >= len(self.positions) - 1)] = 0.0
-        return ((a * s + b) * s + m0) * s + p0, velocities
+        k, rest_ns = divmod(start_ns - self.start_ns, self.period_ns)
+        shape = (count, self.positions.shape[1])
+        positions, velocities = np.empty(shape), np.empty(shape)
+        _states(
+            self.positions, self.velocities, k, rest_ns / self.period_ns, self.period_ns * 1e-9, positions, velocities
+        )
+        return positions, velocities
 
     def acceleration(self, time_ns: int) -> Array:
         """Accelerations (n,) around a time: change of the velocity over one period, within the points."""
@@ -65,6 +76,16 @@ class JointTrajectory:
         after, before = self.state(first_ns + 2 * half_ns)[1], self.state(first_ns)[1]
         return (after - before) / (2 * half_ns * 1e-9)
 
+    def bend(self, time_ns: int) -> Array:
+        """Accelerations (n,) of the cubic itself at a time; zero where it rests."""
+        if not self.start_ns <= time_ns < self.end_ns:
+            return np.zeros(len(self.joint_names))
+        k, rest_ns = divmod(time_ns - self.start_ns, self.period_ns)
+        period, s = self.period_ns * 1e-9, rest_ns / self.period_ns
+        p0, p1 = self.positions[k], self.positions[k + 1]
+        m0, m1 = self.velocities[k] * period, self.velocities[k + 1] * period
+        return (6.0 * (2.0 * (p0 - p1) + m0 + m1) * s + 2.0 * (3.0 * (p1 - p0) - 2.0 * m0 - m1)) / period**2
+
     @classmethod
     def resting(cls, joint_names: tuple[str, ...], positions: Array, time_ns: int, period_ns: int) -> "JointTrajectory":
         """A single point: rest at positions (n,)."""
@@ -74,7 +95,7 @@ class JointTrajectory:
 
 @dataclass(frozen=True)
 class ArmMotion:
-    """What one arm and its gripper do; gripper is None where there is none, or where it is not commanded."""
+    """What one arm and its gripper do, or the body; gripper is None where there is none, or it is not commanded."""
 
     arm: JointTrajectory
     gripper: JointTrajectory | None = None
@@ -83,3 +104,22 @@ class ArmMotion:
     def end_ns(self) -> int:
         """When both are at rest."""
         return max(self.arm.end_ns, self.gripper.end_ns if self.gripper else 0)
+
+
+@compiled
+def _states(
+    points: Array, speeds: Array, first: int, share: float, period: float, positions: Array, velocities: Array
+) -> None:
+    """Write positions and velocities (N, n) every period from ``share`` of the way behind point ``first`` on."""
+    last = points.shape[0] - 1
+    for i in range(positions.shape[0]):
+        k = first + i
+        for j in range(points.shape[1]):
+            if k < 0 or k >= last:
+                positions[i, j], velocities[i, j] = points[0 if k < 0 else last, j], 0.0
+                continue
+            # cubic Hermite polynomial and its derivative
+            p0, p1, m0, m1 = points[k, j], points[k + 1, j], speeds[k, j] * period, speeds[k + 1, j] * period
+            a, b = 2.0 * (p0 - p1) + m0 + m1, 3.0 * (p1 - p0) - 2.0 * m0 - m1
+            positions[i, j] = ((a * share + b) * share + m0) * share + p0
+            velocities[i, j] = ((3.0 * a * share + 2.0 * b) * share + m0) / period

@@ -43,7 +43,8 @@ class ArmReport:
     status: (K,) see kinematics.PathStatus. position_error (m), rotation_error (rad): (K,) between the smoothed
     pose asked for and the one at the step's joint values, before velocity, acceleration and jerk limits.
     clips: at most one a step, joint and limit. delay: seconds that the latest step comes late because the path is
-    followed more slowly than it asks for, to keep those limits.
+    followed more slowly than it asks for, to keep those limits. elsewhere: the arm goes to another configuration first,
+    see ``escape``.
     """
 
     name: str
@@ -53,6 +54,7 @@ class ArmReport:
     rotation_error: Array
     clips: tuple[Clip, ...] = ()
     delay: float = 0.0
+    elsewhere: bool = False
 
     @property
     def unreachable_steps(self) -> tuple[int, ...]:
@@ -80,7 +82,9 @@ class ArmReport:
             return Stop(
                 clip.reason, f"arm {self.name!r} step {clip.step} {clip.joint}",
                 clip.value, clip.limit, clip.unit,
-                f"{count} steps changed to keep limits" + (f", up to {self.delay:.2g} s late" if self.delay else ""),
+                f"{count} steps changed to keep limits"
+                + (f", up to {self.delay:.2g} s late" if self.delay else "")
+                + (", after going to another configuration" if self.elsewhere else ""),
             )  # fmt: skip
         return RUNNING
 

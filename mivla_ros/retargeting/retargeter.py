@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from mivla_ros.action_chunk import NANOSECONDS, ActionChunk, ArmActions, Space
-from mivla_ros.kinematics import Chain, IkOptions, KinematicsError, chain_from_urdf, forward_kinematics
+from mivla_ros.action_chunk import NANOSECONDS, ActionChunk, ArmActions, GripperKind, Space
+from mivla_ros.kinematics import Chain, IkOptions, KinematicsError, PathStatus, chain_from_urdf, forward_kinematics
+from mivla_ros.kinematics.collision import CollisionModel
+from mivla_ros.retargeting.body import BODY, body_model, check_body, track_body
 from mivla_ros.retargeting.collisions import Collisions
+from mivla_ros.retargeting.eef_speed import capped_times
 from mivla_ros.retargeting.errors import refuse
-from mivla_ros.retargeting.gripper import gripper_reference
-from mivla_ros.retargeting.limits import JointLimits, follow_reference, stop_points
-from mivla_ros.retargeting.motion import ArmMotion, JointTrajectory
+from mivla_ros.retargeting.gripper import follow_gripper, gripper_reference
+from mivla_ros.retargeting.limits import JointLimits, stop_points
+from mivla_ros.retargeting.motion import ArmMotion, JointTrajectory, Moved
 from mivla_ros.retargeting.reference import Knots, TimedPath, follow
 from mivla_ros.retargeting.report import ArmReport, Clip, RetargetingReport
 from mivla_ros.retargeting.smoothing import DEFAULT_CUTOFF
@@ -27,11 +30,8 @@ _LIMITS = (  # reason, name of the limit, how the unit goes on; by kind of Timed
     (Reason.LIMIT_ACCELERATION, "acceleration", "/s2"),
     (Reason.LIMIT_JERK, "jerk", "/s3"),
 )
+_WAY_POINTS = 50
 IDENTITY: Array = np.array([0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0])
-
-_SETTLE_POINTS = 25
-_SETTLE_ROUNDS = 40
-_SETTLED = 2e-4  # m or rad from the target
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class ArmModel:
 
 @dataclass(frozen=True)
 class Retargeted:
-    """Motions by arm name, for the arms of the chunk, starting at start_ns; and what was done for it."""
+    """Motions by arm name (and BODY), for what the chunk moves, starting at start_ns; and what was done for it."""
 
     start_ns: int
     motions: Mapping[str, ArmMotion]
@@ -80,7 +80,9 @@ class Retargeter:
         self.period_ns = round(NANOSECONDS / profile.command_rate)
         self._urdf = urdf
         self.arms = {arm.name: _arm_model(urdf, arm) for arm in profile.arms}
-        self._collisions = Collisions(profile, urdf) if self.options.collisions else None
+        self.body = body_model(profile, urdf)
+        self.moved: tuple[Moved, ...] = (*profile.arms, *((self.body,) if self.body else ()))
+        self._collisions = Collisions(profile, urdf, body=self.body) if self.options.collisions else None
         self._chains = {(arm.name, arm.eef_frame): self.arms[arm.name].chain for arm in profile.arms}
 
     def retarget(
@@ -94,7 +96,9 @@ class Retargeter:
         passed.
 
         running: what was sent, for every arm. base_from_frame: transform (7,) from the chunk's frame to each
-        arm's base, by arm name; needed for end-effector poses only. Steps due before start_ns are dropped,
+        arm's base, by arm name, and to the body's stance under BODY; needed for poses only. Where the body moves, the
+        arms' poses are followed from where it will be at each step; what base_from_frame says of it is taken to be
+        where it is commanded to be at start_ns. Steps due before start_ns are dropped,
         and those after valid_until. Raises RetargetingError with the reason where nothing of the chunk may be
         executed.
         """
@@ -104,32 +108,34 @@ class Retargeter:
             late = (start_ns - chunk.end_ns) / 1e9
             raise refuse(Reason.CHUNK_EXPIRED, "time since its last step", "every step is past", late, 0.0, "s")
         steps = slice(max(first - 1, 0), end)  # the last late step says where the path comes from
-        motions, reports = {}, []
-        seeds = {name: running[name].arm.state(start_ns)[0] for name in self.arms if name in running}
-        all_tracked = {
-            actions.name: self._track(self._model(actions), chunk, actions, seeds[actions.name], steps, base_from_frame)
-            for actions in chunk.arms
-        }
+        motions: dict[str, ArmMotion] = {}
+        reports: list[ArmReport] = []
+        check_body(chunk, self.profile)
+        seeds = {name: running[name].arm.state(start_ns)[0] for name in self._names if name in running}
+        all_seeds = self._all_seeds(seeds)
+        all_tracked = {}
+        body, moves = self._body_steps(chunk, running, steps, first, start_ns, base_from_frame)
+        if body is not None:
+            all_tracked[BODY] = body
+        for actions in chunk.arms:
+            all_tracked[actions.name] = self._track(
+                self._model(actions), chunk, actions, seeds[actions.name], steps, base_from_frame,
+                running[actions.name].arm.positions[-1], all_seeds, moves,
+            )  # fmt: skip
         if self._collisions is not None:
-            all_tracked = self._collisions.hold_before(all_tracked, self._all_seeds(seeds), steps.start)
+            all_tracked = self._collisions.hold_before(all_tracked, all_seeds, steps.start)
+        if chunk.body is not None:
+            motions[BODY], body_report = self._body_motion(
+                chunk, all_tracked[BODY], running[BODY].arm, steps, first, start_ns
+            )
+            reports.append(body_report)
         for actions in chunk.arms:
             model, tracked = self._model(actions), all_tracked[actions.name]
             before = running[actions.name]
             arm, clips, delay = self._arm_trajectory(model, chunk, tracked, before.arm, steps, first, start_ns)
             gripper = self._gripper_trajectory(model, chunk, actions, before.gripper, steps, start_ns)
             motions[actions.name] = ArmMotion(arm, gripper)
-            skip = first - steps.start
-            reports.append(
-                ArmReport(
-                    name=actions.name,
-                    first_step=first,
-                    status=tracked.status[skip:],
-                    position_error=tracked.position_error[skip:],
-                    rotation_error=tracked.rotation_error[skip:],
-                    clips=tuple(clip for clip in (*tracked.clips, *clips) if clip.step >= first),
-                    delay=delay,
-                )
-            )
+            reports.append(_report(actions.name, tracked, clips, delay, steps, first))
         report = RetargetingReport(first, end - first, first, chunk.horizon - end, tuple(reports))
         return Retargeted(start_ns, motions, report)
 
@@ -141,12 +147,24 @@ class Retargeter:
         for name, motion in running.items():
             if motion.end_ns <= start_ns:
                 continue
-            model = self.arms[name]
-            gripper = None
-            if motion.gripper is not None and model.gripper_limits is not None:
-                gripper = self._stopped(motion.gripper, model.gripper_limits, start_ns)
-            motions[name] = ArmMotion(self._stopped(motion.arm, model.limits, start_ns), gripper)
+            gripper, gripper_limits = None, self.arms[name].gripper_limits if name in self.arms else None
+            if motion.gripper is not None and gripper_limits is not None:
+                gripper = self._stopped(motion.gripper, gripper_limits, start_ns)
+            motions[name] = ArmMotion(self._stopped(motion.arm, self.limits(name), start_ns), gripper)
         return motions
+
+    def limits(self, name: str) -> JointLimits:
+        """Limits of the joints of an arm by name, or of the body's commanded ones (BODY)."""
+        if name in self.arms:
+            return self.arms[name].limits
+        assert self.body is not None and name == BODY
+        return self.body.limits
+
+    def collision_model(self) -> CollisionModel:
+        """Which postures let links touch, whether chunks are checked by it or not; joints of all arms in order, then
+        all six of a commanded body.
+        """
+        return (self._collisions or Collisions(self.profile, self._urdf, body=self.body)).model
 
     def end_effector(self, arm: str, joints: Array) -> Array:
         """Pose (7,) of an arm's end effector in its base frame for joints (n,)."""
@@ -174,8 +192,15 @@ class Retargeter:
         return JointTrajectory.resting((arm.gripper.joint,), np.array([position]), time_ns, self.period_ns)
 
     def _all_seeds(self, seeds: Mapping[str, Array]) -> dict[str, Array]:
-        """Joint values of every arm; those of which nothing is known are taken to be ready."""
-        return {name: seeds.get(name, np.array(model.profile.ready)) for name, model in self.arms.items()}
+        """Joint values of every arm, and all six of a commanded body; what nothing is known of is taken to be ready."""
+        found = {name: seeds.get(name, np.array(model.profile.ready)) for name, model in self.arms.items()}
+        if self.body is not None:
+            found[BODY] = self.body.whole(seeds.get(BODY, np.array(self.body.ready)))
+        return found
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(moved.name for moved in self.moved)
 
     def _model(self, actions: ArmActions) -> ArmModel:
         model = self.arms.get(actions.name)
@@ -201,7 +226,7 @@ class Retargeter:
 
     def _track(
         self, model: ArmModel, chunk: ActionChunk, actions: ArmActions, seed: Array, steps: slice,
-        base_from_frame: Mapping[str, Array],
+        base_from_frame: Mapping[str, Array], destination: Array, all_seeds: Mapping[str, Array], moves: Array | None,
     ) -> TrackedSteps:  # fmt: skip
         if actions.space is Space.HAND:
             words = "hands must become end-effector poses first, see hands.follow_hands"
@@ -223,21 +248,88 @@ class Retargeter:
             step_seconds,
             self.options.ik,
             self.options.cutoff,
+            destination,
+            lambda target: self._may_go(model, target, all_seeds),
+            moves,
         )
+
+    def _may_go(self, model: ArmModel, target: Array, all_seeds: Mapping[str, Array]) -> bool:
+        """Whether an arm can go straight to joint values (n,): inside its workspace, and touching nothing."""
+        arm = model.profile
+        way: Array = np.linspace(all_seeds[arm.name], target, _WAY_POINTS)
+        tip = forward_kinematics(model.chain, way)[:, :3]
+        inside = np.all((tip >= np.array(arm.workspace_lower)) & (tip <= np.array(arm.workspace_upper)))
+        return bool(inside) and (self._collisions is None or self._collisions.may_go(arm.name, target, all_seeds))
+
+    def _body_steps(
+        self, chunk: ActionChunk, running: Mapping[str, ArmMotion], steps: slice, first: int, start_ns: int,
+        base_from_frame: Mapping[str, Array],
+    ) -> tuple[TrackedSteps | None, Array | None]:  # fmt: skip
+        """Where the body will be at the steps, within its limits; None where it rests. And how that moves the arms'
+        bases (K, 7), against where it is at start_ns.
+        """
+        body, before = self.body, running.get(BODY)
+        if body is None or before is None or (chunk.body is None and before.end_ns <= start_ns):
+            return None, None
+        due_ns = [chunk.due_ns(k) for k in range(steps.start, steps.stop)]
+        motion = before.arm
+        if chunk.body is None:
+            rows = body.whole(np.array([motion.state(due)[0] for due in due_ns]))
+            poses = forward_kinematics(body.chain, rows)
+            nothing = np.zeros(len(rows))
+            status = np.full(len(rows), int(PathStatus.REACHED), dtype=np.int64)
+            tracked = TrackedSteps(rows, status, nothing, nothing, (), body.chain, poses)
+        else:
+            if BODY not in base_from_frame:
+                raise refuse(Reason.TRANSFORM_MISSING, f"{chunk.frame_id} to {body.base_frame}")
+            tracked = track_body(body, chunk, base_from_frame[BODY], steps, self.options.cutoff)
+            motion = self._body_motion(chunk, tracked, before.arm, steps, first, start_ns)[0].arm
+        rows = np.array([motion.state(max(due, start_ns))[0] for due in due_ns])
+        return tracked, body.moved_since(rows, before.arm.state(start_ns)[0])
+
+    def _body_motion(
+        self, chunk: ActionChunk, tracked: TrackedSteps, before: JointTrajectory, steps: slice, first: int,
+        start_ns: int,
+    ) -> tuple[ArmMotion, ArmReport]:  # fmt: skip
+        """The commanded joints along tracked steps within the body's limits, joined to its running motion."""
+        assert self.body is not None
+        body, due = self.body, _step_times(chunk, steps, start_ns)
+        trajectory, timed = self._followed(
+            body.joints, tracked.joints[:, body.columns], due, body.limits, chunk, before, start_ns, from_rest=False
+        )
+        delay = _delay(timed, due, self.period_ns / NANOSECONDS)
+        units = ["m" if body.chain.prismatic[column] else "rad" for column in body.columns]
+        clips = _clips(timed, body.joints, body.limits, units, chunk, start_ns, first, steps.stop) if delay else []
+        return ArmMotion(trajectory), _report(BODY, tracked, clips, delay, steps, first)
+
+    def _followed(
+        self, joints: tuple[str, ...], rows: Array, times: Array, limits: JointLimits, chunk: ActionChunk,
+        before: JointTrajectory, start_ns: int, *, from_rest: bool,
+    ) -> tuple[JointTrajectory, TimedPath]:  # fmt: skip
+        """A trajectory through rows (K, n) at times (K,), joined to the running one."""
+        knots = _continued(Knots(times, rows), before, chunk.step_ns, start_ns)
+        running = before.states(start_ns, max((before.end_ns - start_ns) // self.period_ns, 0) + 3)
+        positions, velocities, timed = follow(
+            knots, *running, before.acceleration(start_ns), limits, self.period_ns / NANOSECONDS, self.options.blend,
+            from_rest=from_rest,
+        )  # fmt: skip
+        return JointTrajectory(joints, start_ns, self.period_ns, positions, velocities), timed
 
     def _arm_trajectory(
         self, model: ArmModel, chunk: ActionChunk, tracked: TrackedSteps, before: JointTrajectory,
         steps: slice, first: int, start_ns: int,
     ) -> tuple[JointTrajectory, list[Clip], float]:  # fmt: skip
         period = self.period_ns / NANOSECONDS
-        step_times = _step_times(chunk, steps, start_ns)
-        knots = _continued(Knots(step_times, tracked.joints), before, chunk.step_ns, start_ns)
-        running = before.states(start_ns, max((before.end_ns - start_ns) // self.period_ns, 0) + 3)
-        acceleration = before.acceleration(start_ns)
-        positions, velocities, timed = follow(knots, *running, acceleration, model.limits, period, self.options.blend)
+        due = _step_times(chunk, steps, start_ns)
+        step_times, capped = capped_times(model.profile, model.chain, tracked.joints, due, steps.start)
+        joints, limits = model.profile.joints, model.limits
+        trajectory, timed = self._followed(
+            joints, tracked.joints, step_times, limits, chunk, before, start_ns, from_rest=tracked.elsewhere
+        )
         delay = _delay(timed, step_times, period)
-        clips = _clips(timed, model, chunk, start_ns, first, steps.stop) if delay else []
-        return JointTrajectory(model.profile.joints, start_ns, self.period_ns, positions, velocities), clips, delay
+        units = ["m" if prismatic else "rad" for prismatic in model.chain.prismatic]
+        clips = _clips(timed, joints, limits, units, chunk, start_ns, first, steps.stop) if delay else []
+        return trajectory, capped + clips, delay + float(step_times[-1] - due[-1])
 
     def _gripper_trajectory(
         self, model: ArmModel, chunk: ActionChunk, actions: ArmActions, before: JointTrajectory | None,
@@ -246,19 +338,20 @@ class Retargeter:
         gripper, limits = model.profile.gripper, model.gripper_limits
         if actions.gripper is None or before is None or gripper is None or limits is None:
             return None
-        period = self.period_ns / NANOSECONDS
-        knots = Knots(_step_times(chunk, steps, start_ns), gripper.position(actions.gripper[steps])[:, None])
-        knots = _continued(knots, before, chunk.step_ns, start_ns)
-        count = int(np.ceil(max(knots.times[-1], 0.0) / period)) + 1
-        times = period * np.arange(count, dtype=np.float64)
-        positions, velocities = gripper_reference(knots.positions[:, 0], actions.gripper_kind, knots.times, times)
-        start, velocity = before.state(start_ns)
-        limited = follow_reference(positions, velocities, start, velocity, limits, period)
-        settled = _settled(limited.positions, limited.velocities, positions[-1], limits, period)
-        # a gripper mostly rests: points that only repeat the last one are not sent
-        moving = np.flatnonzero(np.any(settled[0] != settled[0][-1], axis=1))
-        count = int(moving[-1]) + 2 if len(moving) else 1
-        return JointTrajectory((gripper.joint,), start_ns, self.period_ns, settled[0][:count], settled[1][:count])
+        period, step_times = self.period_ns / NANOSECONDS, _step_times(chunk, steps, start_ns)
+        times: Array = period * np.arange(int(np.ceil(max(step_times[-1], 0.0) / period)) + 2, dtype=np.float64)
+        wanted = gripper.position(actions.gripper[steps])
+        # what is due between two points is decided at the later one, and moves from there on
+        seen = times - period if actions.gripper_kind is GripperKind.BINARY else times
+        positions, velocities = gripper_reference(wanted, actions.gripper_kind, step_times, seen)
+        early = int(np.searchsorted(times, step_times[0] - 1e-9))
+        if early:  # until the first step is due, the running motion goes on
+            rows = before.states(start_ns, early)
+            positions[:early], velocities[:early] = rows[0][:, 0], rows[1][:, 0]
+        (position,), (velocity,) = before.state(start_ns)
+        start = float(position), float(velocity), float(before.bend(start_ns)[0])
+        points = follow_gripper(positions, velocities, start, limits, period)
+        return JointTrajectory((gripper.joint,), start_ns, self.period_ns, *points)
 
     def _stopped(self, before: JointTrajectory, limits: JointLimits, start_ns: int) -> JointTrajectory:
         period, acceleration = self.period_ns / NANOSECONDS, before.acceleration(start_ns)
@@ -285,7 +378,8 @@ def _arm_model(urdf: str, arm: ArmProfile) -> ArmModel:
 
 def _gripper_limits(gripper: GripperProfile) -> JointLimits:
     lower, upper = sorted((gripper.closed, gripper.open))
-    return JointLimits(*(np.array([value]) for value in (lower, upper, gripper.velocity, gripper.acceleration, np.inf)))
+    values = (lower, upper, gripper.velocity, gripper.acceleration, gripper.jerk)
+    return JointLimits(*(np.array([value], dtype=np.float64) for value in values))
 
 
 def _step_times(chunk: ActionChunk, steps: slice, start_ns: int) -> Array:
@@ -304,36 +398,6 @@ def _continued(knots: Knots, before: JointTrajectory, step_ns: int, start_ns: in
     return Knots(np.concatenate([early / NANOSECONDS, knots.times]), np.concatenate([states, knots.positions]))
 
 
-def _settled(
-    positions: Array, velocities: Array, target: Array, limits: JointLimits, period: float
-) -> tuple[Array, Array]:
-    """Points with as many more as the joints need to come to rest at the target (n,); the last velocity is
-    zero.
-    """
-    parts = [(positions, velocities)]
-    hold, still = (
-        np.repeat(target[None], _SETTLE_POINTS + 1, axis=0),
-        np.zeros((_SETTLE_POINTS + 1, len(target))),
-    )
-    for _ in range(_SETTLE_ROUNDS):
-        last, speed = parts[-1][0][-1], parts[-1][1][-1]
-        # a joint at rest stays there: the filter keeps a hair's breadth off the position limits
-        if np.all(np.abs(speed) < 1e-6) and np.all(np.abs(last - target) < _SETTLED):
-            break
-        more = follow_reference(hold, still, last, speed, limits, period)
-        resting = np.all(np.abs(more.velocities) < 1e-6, axis=1) & np.all(
-            np.abs(more.positions - target) < _SETTLED, axis=1
-        )
-        count = int(np.argmax(resting)) + 1 if resting.any() else len(resting)
-        parts.append((more.positions[1:count], more.velocities[1:count]))
-        if count <= 1:
-            break
-    all_positions = np.concatenate([part[0] for part in parts])
-    all_velocities = np.concatenate([part[1] for part in parts])
-    all_velocities[-1] = 0.0
-    return all_positions, all_velocities
-
-
 def _delay(timed: TimedPath, step_times: Array, period: float) -> float:
     """Greatest delay in seconds that keeping the limits costs a step that is due after the start; 0 below a period."""
     last = step_times[-1] - 0.1  # coming to rest is no delay
@@ -345,15 +409,31 @@ def _delay(timed: TimedPath, step_times: Array, period: float) -> float:
     return delay if delay > period else 0.0
 
 
-def _clips(timed: TimedPath, model: ArmModel, chunk: ActionChunk, start_ns: int, first: int, end: int) -> list[Clip]:
+def _report(name: str, tracked: TrackedSteps, clips: list[Clip], delay: float, steps: slice, first: int) -> ArmReport:
+    skip = first - steps.start
+    return ArmReport(
+        name=name,
+        first_step=first,
+        status=tracked.status[skip:],
+        position_error=tracked.position_error[skip:],
+        rotation_error=tracked.rotation_error[skip:],
+        clips=tuple(clip for clip in (*tracked.clips, *clips) if clip.step >= first),
+        delay=delay,
+        elsewhere=tracked.elsewhere,
+    )
+
+
+def _clips(
+    timed: TimedPath, joints: tuple[str, ...], limits: JointLimits, units: list[str], chunk: ActionChunk,
+    start_ns: int, first: int, end: int,
+) -> list[Clip]:  # fmt: skip
     """At most one clip a step, joint and limit, with the greatest demand."""
     worst: dict[tuple[int, int, int], Clip] = {}
     for time, joint, kind, demand in zip(timed.slow, timed.joint, timed.kind, timed.demand, strict=True):
         step = min(max(chunk.first_due_step(start_ns + round(float(time) * NANOSECONDS)), first), end - 1)
         reason, limit, suffix = _LIMITS[int(kind) - 1]
-        unit = "m" if model.chain.prismatic[joint] else "rad"
-        bound = float(getattr(model.limits, limit)[joint])
-        clip = Clip(step, model.profile.joints[joint], reason, float(demand), bound, unit + suffix)
+        bound = float(getattr(limits, limit)[joint])
+        clip = Clip(step, joints[joint], reason, float(demand), bound, units[joint] + suffix)
         key = (step, int(joint), int(kind))
         if key not in worst or abs(clip.value) > abs(worst[key].value):
             worst[key] = clip

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-DEFAULT_CUTOFF = 2.5
+DEFAULT_CUTOFF = 2.2
 """Hz at which a wave is halved. A hand's or an arm's motion lies below it, most of a network's noise above."""
 
 MOST = (6e-3, 5.2e-2)

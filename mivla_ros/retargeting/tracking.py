@@ -2,7 +2,8 @@
 joints.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,11 @@ from mivla_ros.kinematics import (
     PathStatus,
     compose_poses,
     forward_kinematics,
+    pose_errors,
     solve_path,
 )
 from mivla_ros.retargeting.errors import refuse
+from mivla_ros.retargeting.escape import other_way
 from mivla_ros.retargeting.report import Clip
 from mivla_ros.retargeting.smoothing import smooth_poses
 from mivla_ros.retargeting.value_ranges import (
@@ -36,6 +39,9 @@ Array = NDArray[np.float64]
 class TrackedSteps:
     """Joint values (K, n) at K steps within position limits, how well each meets what was asked for, and what
     was clipped.
+
+    chain, asked: whose tip was to be at the poses (K, 7), in the arm's base. elsewhere: the arm must first go, at rest
+    and straight in joint space, to another branch.
     """
 
     joints: Array
@@ -43,24 +49,47 @@ class TrackedSteps:
     position_error: Array
     rotation_error: Array
     clips: tuple[Clip, ...]
+    chain: Chain
+    asked: Array
+    elsewhere: bool = False
+
+    def held_from(self, step: int, joints: Array, clips: tuple[Clip, ...]) -> "TrackedSteps":
+        """From a step on at rest at joint values (n,), with the errors that this makes, and more clips."""
+        held, position, rotation = self.joints.copy(), self.position_error.copy(), self.rotation_error.copy()
+        held[step:] = joints
+        errors = pose_errors(self.asked[step:], forward_kinematics(self.chain, held[step:]))
+        position[step:] = np.linalg.norm(errors[:, :3], axis=1)
+        rotation[step:] = np.linalg.norm(errors[:, 3:], axis=1)
+        return replace(self, joints=held, position_error=position, rotation_error=rotation, clips=(*self.clips, *clips))
 
 
 def track_eef(
     arm: ArmProfile, chain: Chain, frame_poses: Array, base_from_frame: Array, seed: Array,
-    steps: slice, step_seconds: float, options: IkOptions, cutoff: float,
+    steps: slice, step_seconds: float, options: IkOptions, cutoff: float, destination: Array,
+    may_go: Callable[[Array], bool], moves: Array | None = None,
 ) -> TrackedSteps:  # fmt: skip
     """Follow poses (H, 7) of the chain's tip, given in the chunk's frame, over ``steps`` of the horizon.
 
     Smoothed over the whole horizon, up to ``cutoff`` Hz; errors are those to the smoothed poses. Warm from
-    joint values ``seed`` (n,). Steps that bounded joint motion near a singularity kept from their pose are
-    clipped with SINGULARITY. Raises RetargetingError (CHUNK_OUT_OF_RANGE).
+    joint values ``seed`` (n,); destination, may_go: see ``escape.other_way``. moves: transform (K, 7) from the base as
+    it is now to the base as it will be at each of the steps; None: it stands still. Steps that bounded joint
+    motion near a singularity kept from their pose are clipped with SINGULARITY.
+    Raises RetargetingError (CHUNK_OUT_OF_RANGE).
     """
     check_positions(arm.name, chain, compose_poses(base_from_frame, frame_poses[steps]))
     poses = compose_poses(base_from_frame, smooth_poses(frame_poses, step_seconds, cutoff)[steps])
+    if moves is not None:
+        poses = np.concatenate([compose_poses(move, pose[None]) for move, pose in zip(moves, poses, strict=True)])
     poses, clips = clamp_to_workspace(arm, poses, steps.start)
-    solution = solve_path(chain, poses, seed, np.array(arm.velocity) * step_seconds, options)
+    max_step = np.array(arm.velocity) * step_seconds
+    solution = solve_path(chain, poses, seed, max_step, options)
+    other = other_way(chain, poses, solution, seed, destination, max_step, options, may_go)
+    solution = other or solution
     clips += _singularities(arm, solution, steps.start, options)
-    return TrackedSteps(solution.q, solution.status, solution.position_error, solution.rotation_error, tuple(clips))
+    return TrackedSteps(
+        solution.q, solution.status, solution.position_error, solution.rotation_error, tuple(clips), chain, poses,
+        elsewhere=other is not None and np.array_equal(seed, destination),
+    )  # fmt: skip
 
 
 def _singularities(arm: ArmProfile, solution: PathSolution, first_step: int, options: IkOptions) -> list[Clip]:
@@ -103,6 +132,8 @@ def track_joints(arm: ArmProfile, chain: Chain, actions: ArmActions, seed: Array
         for k, j in np.argwhere(joints != asked)
     ]
     joints, outside = hold_outside_workspace(arm, joints, forward_kinematics(chain, joints), seed, steps.start)
-    zeros = np.zeros(len(joints))
+    poses = forward_kinematics(chain, asked)
+    errors = pose_errors(poses, forward_kinematics(chain, joints))
+    position, rotation = np.linalg.norm(errors[:, :3], axis=1), np.linalg.norm(errors[:, 3:], axis=1)
     status = np.full(len(joints), int(PathStatus.REACHED), dtype=np.int64)
-    return TrackedSteps(joints, status, zeros, zeros, tuple(clips + outside))
+    return TrackedSteps(joints, status, position, rotation, tuple(clips + outside), chain, poses)

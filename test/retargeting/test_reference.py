@@ -4,8 +4,6 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mivla_ros.action_chunk import GripperKind
-from mivla_ros.retargeting.gripper import gripper_reference
 from mivla_ros.retargeting.limits import JointLimits, stop_points
 from mivla_ros.retargeting.reference import Knots, evaluate, follow, time_path
 
@@ -113,18 +111,3 @@ def test_a_path_that_begins_where_the_arm_is_keeps_its_time() -> None:
     times = np.arange(len(positions)) * PERIOD
     inside = times < path.times[-1] - 0.2
     assert np.allclose(positions[inside], np.outer(times[inside], velocity), atol=1e-6)
-
-
-def test_a_binary_gripper_changes_when_its_step_is_due_and_is_never_between() -> None:
-    steps, times = np.array([0.0, 0.1, 0.2, 0.3]), np.arange(0, 0.5, 0.02)
-    positions, velocities = gripper_reference(np.array([0.1, 0.1, 0.0, 0.0]), GripperKind.BINARY, steps, times)
-    assert set(positions[:, 0]) == {0.1, 0.0}
-    assert (positions[times < 0.2 - 1e-6, 0] == 0.1).all() and (positions[times >= 0.2 - 1e-6, 0] == 0.0).all()
-    assert not velocities.any()
-
-
-def test_a_continuous_gripper_moves_in_straight_lines() -> None:
-    steps, times = np.array([0.0, 0.1, 0.2]), np.arange(0, 0.4, 0.02)
-    positions, velocities = gripper_reference(np.array([0.1, 0.05, 0.05]), GripperKind.CONTINUOUS, steps, times)
-    assert np.isclose(positions[2, 0], 0.08) and np.isclose(velocities[2, 0], -0.5)
-    assert np.allclose(positions[times >= 0.1, 0], 0.05) and np.allclose(velocities[times > 0.1, 0], 0)

@@ -1,5 +1,9 @@
 """Three arms to measure with: PiPER as the suite describes it, ARX X5 and a LocoMan front leg as axes and lengths."""
 
+import warnings
+
+from scipy.spatial.transform import Rotation
+
 from mivla_ros.kinematics import Chain, chain_from_urdf
 from mivla_ros.robots.description import robot_description
 from mivla_ros.robots.profile import load_profile
@@ -50,3 +54,31 @@ def arms() -> dict[str, Chain]:
         "x5": chain_from_urdf(arm_urdf("x5"), "link0", "link6"),
         "locoman_leg": chain_from_urdf(arm_urdf("locoman_leg"), "link0", "link6"),
     }
+
+
+def chain_urdf(chain: Chain) -> tuple[str, str, str, str]:
+    """URDF text of a chain alone, and the names of its base, last moving link and tip: what every solver can read."""
+    count = chain.size
+    text = ['<robot name="chain">', '<link name="link0"/>']
+    mass = '<inertial><mass value="1"/><inertia ixx="1" iyy="1" izz="1" ixy="0" ixz="0" iyz="0"/></inertial>'
+    text += [f'<link name="link{k + 1}">{mass}</link>' for k in range(count)]
+    text.append('<link name="tip"/>')
+    for k in range(count + 1):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of two angles at gimbal lock any may be taken
+            angles = Rotation.from_matrix(chain.rotations[k]).as_euler("xyz")
+        rpy = " ".join(f"{v:.17g}" for v in angles)
+        xyz = " ".join(f"{v:.17g}" for v in chain.translations[k])
+        origin = f'<origin xyz="{xyz}" rpy="{rpy}"/>'
+        if k == count:
+            ends = f'<parent link="link{k}"/><child link="tip"/>'
+            text.append(f'<joint name="to_tip" type="fixed">{ends}{origin}</joint>')
+            break
+        ends = f'<parent link="link{k}"/><child link="link{k + 1}"/>'
+        kind = "prismatic" if chain.prismatic[k] else "revolute"
+        bounds = f'lower="{chain.lower[k]:.17g}" upper="{chain.upper[k]:.17g}" velocity="10" effort="100"'
+        text.append(
+            f'<joint name="{chain.joint_names[k]}" type="{kind}">{ends}{origin}'
+            f'<axis xyz="0 0 1"/><limit {bounds}/></joint>'
+        )
+    return "".join([*text, "</robot>"]), "link0", f"link{count}", "tip"

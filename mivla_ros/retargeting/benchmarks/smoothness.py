@@ -1,18 +1,18 @@
-"""How calm the joints stay when a chunk's poses are noisy: ``python -m mivla_ros.retargeting.benchmarks.smoothness``.
+"""How calm the joints stay when a chunk's poses are noisy.
 
 Protocol: joint paths of 64 steps at 30 Hz, waves of 2 to 4 seconds on every joint whose largest step is 0.04 rad;
 white noise of 1 mm and 0.5 degrees an axis on their poses; errors are to the poses without noise.
 """
 
-import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import savgol_filter
+from scipy.spatial.transform import Rotation
 
 from mivla_ros.kinematics import Chain, IkOptions, PathStatus, forward_kinematics, pose_errors, solve_path
-from mivla_ros.retargeting.benchmarks.arms import arms
 from mivla_ros.retargeting.smoothing import smooth_poses
 
 Array = NDArray[np.float64]
@@ -71,6 +71,20 @@ def damped(chain: Chain, poses: Array, seed: Array) -> Array:
     return solve_path(chain, poses, seed, MAX_STEP).q
 
 
+def savgol(chain: Chain, poses: Array, seed: Array) -> Array:
+    """What is to be beaten: Savitzky-Golay (9 steps, order 2) over positions and over rotation vectors about the
+    chunk's middle, then two damped steps.
+    """
+    smooth, rotations = poses.copy(), Rotation.from_quat(poses[:, 3:], scalar_first=True)
+    smooth[:, :3] = savgol_filter(poses[:, :3], 9, 2, axis=0)
+    middle = rotations[len(poses) // 2]
+    vectors = savgol_filter((middle.inv() * rotations).as_rotvec(), 9, 2, axis=0)
+    smooth[:, 3:] = (middle * Rotation.from_rotvec(vectors)).as_quat(scalar_first=True)
+    any_error = (np.inf, np.inf)
+    options = IkOptions(aim=(0.0, 0.0), reach=any_error, near_reach=any_error, damping=1e-3)
+    return solve_path(chain, smooth, seed, np.inf, options).q
+
+
 def smoothed(chain: Chain, poses: Array, seed: Array) -> Array:
     """What retargeting does: smoothed over the chunk, two damped steps, joints bounded near singularities."""
     return solve_path(chain, smooth_poses(poses, STEP), seed, MAX_STEP).q
@@ -102,32 +116,3 @@ def slowed_share(chain: Chain, chunks: int, seed: int = 0) -> float:
         solution = solve_path(chain, smooth_poses(noisy, STEP), path[0], MAX_STEP)
         kept += int(np.count_nonzero(solution.status != PathStatus.REACHED))
     return kept / (chunks * HORIZON)
-
-
-def main() -> None:
-    """Print one row an arm and solver."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--chunks", type=int, default=50, help="chunks an arm (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the random numbers (default %(default)s)")
-    arguments = parser.parse_args()
-    print(
-        "| arm | solver | largest joint step: median / worst rad | worst 2nd difference rad "
-        "| position error: median / p99 / worst mm | rotation error: median / p99 deg |"
-    )
-    print("|---|---|---|--:|---|---|")
-    for name, chain in arms().items():
-        for solver in (exact, damped, smoothed):
-            s = measure(chain, solver, arguments.chunks, arguments.seed)
-            mm, deg = 1e3 * s.position_errors, np.rad2deg(s.rotation_errors)
-            print(
-                f"| {name} | {solver.__name__} | {np.median(s.largest_steps):.4f} / {s.largest_steps.max():.3f} "
-                f"| {s.second_differences.max():.3f} "
-                f"| {np.median(mm):.2f} / {np.percentile(mm, 99):.1f} / {mm.max():.1f} "
-                f"| {np.median(deg):.2f} / {np.percentile(deg, 99):.2f} |"
-            )
-        share = slowed_share(chain, arguments.chunks, arguments.seed)
-        print(f"| {name} | share of poses reported as not met | {100 * share:.2f} % | | | |")
-
-
-if __name__ == "__main__":
-    main()
