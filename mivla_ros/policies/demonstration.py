@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation, Slerp
 
 from mivla_ros import action_space
-from mivla_ros.action_chunk import ArmActions, GripperKind, HandActions, Space
+from mivla_ros.action_chunk import ArmActions, GripperKind, Space
 from mivla_ros.observation import Observation
+from mivla_ros.policies.hand_path import HandPath, interpolator
 from mivla_ros.policies.motion_file import POLICY, EefMotion, HandMotion, load_motion
 from mivla_ros.policies.policy import Actions, PolicyError, PolicySpec, Progress
 from mivla_ros.robots.profile import ArmProfile
@@ -119,7 +119,7 @@ class _EefPlayer:
         self._turn = Rotation.from_euler("z", options.yaw)
         rotations = Rotation.from_quat(motion.poses[:, 3:], scalar_first=True)
         self._rotations = Slerp(motion.time, rotations)
-        self._positions = _interpolator(motion.time, motion.poses[:, :3], options.interpolation)
+        self._positions = interpolator(motion.time, motion.poses[:, :3], options.interpolation)
         self._widths = motion.gripper_width
 
     @property
@@ -187,18 +187,9 @@ class _HandPlayer:
         if not self._arms:
             sides = {arm.name: arm.side for arm in arms}
             raise PolicyError(POLICY, f"{options.path}: hand: holds {list(motion.hands)}, the arms are {sides}", "hand")
-        self._positions, self._wrists = {}, {}
-        for side, hand in motion.hands.items():
-            columns = [hand[:, action_space.WRIST_POSITION], hand[:, action_space.FINGER_TIPS]]
-            self._positions[side] = _interpolator(motion.time, np.concatenate(columns, axis=1), options.interpolation)
-            matrices = action_space.matrix_from_rotation_6d(hand[:, action_space.WRIST_ROTATION])
-            self._wrists[side] = Slerp(motion.time, Rotation.from_matrix(matrices))
-        self._knuckles = {
-            side: (
-                _interpolator(motion.time, poses[:, :3], options.interpolation),
-                Slerp(motion.time, Rotation.from_quat(poses[:, 3:], scalar_first=True)),
-            )
-            for side, poses in motion.thumb_knuckles.items()
+        self._paths = {
+            side: HandPath(motion.time, hand, side, motion.thumb_knuckles.get(side), options.interpolation)
+            for side, hand in motion.hands.items()
         }
 
     @property
@@ -213,40 +204,8 @@ class _HandPlayer:
         """Actions at times (n,) s since the end of the start's hold."""
         played = np.clip(seconds * self.options.speed, 0.0, self.motion.time[-1])
         return tuple(
-            ArmActions(name=arm.name, space=Space.HAND, hand=self._hand(arm.side, played)) for arm in self._arms
+            ArmActions(name=arm.name, space=Space.HAND, hand=self._paths[arm.side].at(played)) for arm in self._arms
         )
-
-    def _hand(self, side: str, played: Array) -> HandActions:
-        points = self._positions[side](played)
-        knuckle = None
-        if side in self._knuckles:
-            positions, rotations = self._knuckles[side]
-            knuckle = _poses(positions(played), rotations(played))
-        return HandActions(
-            wrist=_poses(points[:, :3], self._wrists[side](played)),
-            finger_tips=points[:, 3:].reshape(-1, len(action_space.FINGERS), 3),
-            thumb_knuckle=knuckle,
-            left=side == "left",
-        )
-
-
-def _poses(positions: Array, rotations: Rotation) -> Array:
-    """(n, 7) from positions (n, 3) and n rotations."""
-    return np.concatenate([positions, action_space.canonical_quaternion(rotations.as_quat(scalar_first=True))], axis=1)
-
-
-class _Linear:
-    """Straight lines between samples (N, m)."""
-
-    def __init__(self, time: Array, values: Array) -> None:
-        self.time, self.values = time, values
-
-    def __call__(self, at: Array) -> Array:
-        return np.stack([np.interp(at, self.time, column) for column in self.values.T], axis=1)
-
-
-def _interpolator(time: Array, values: Array, kind: str) -> CubicSpline | _Linear:
-    return CubicSpline(time, values, axis=0) if kind == "cubic" else _Linear(time, values)
 
 
 def _arm_named(arms: Sequence[ArmProfile], name: str) -> ArmProfile:

@@ -37,5 +37,10 @@ def fixed_transform(urdf: str, base: str, world: str) -> NDArray[np.float64]:
         turn = Rotation.from_euler("xyz", rpy)
         translation = xyz + turn.apply(translation)
         rotation = turn * rotation
-    inverse = rotation.inv()
-    return np.concatenate([inverse.apply(-translation), inverse.as_quat(scalar_first=True)])
+    return inverse_pose(np.concatenate([translation, rotation.as_quat(scalar_first=True)]))
+
+
+def inverse_pose(a_from_b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """b_from_a (7,) of a transform a_from_b (7,), xyz + wxyz."""
+    rotation = Rotation.from_quat(a_from_b[3:], scalar_first=True).inv()
+    return np.concatenate([rotation.apply(-a_from_b[:3]), rotation.as_quat(scalar_first=True)])

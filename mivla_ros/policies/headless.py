@@ -15,16 +15,20 @@ from numpy.typing import NDArray
 from mivla_ros.action_chunk import ActionChunk
 from mivla_ros.kinematics import chain_from_urdf, forward_kinematics
 from mivla_ros.observations import Synchroniser
-from mivla_ros.policies.frames import fixed_transform
+from mivla_ros.policies.frames import fixed_transform, inverse_pose
 from mivla_ros.policies.options import split_options
 from mivla_ros.policies.policy import PolicyError
 from mivla_ros.policies.registry import PolicyContext, entry, make_policy
 from mivla_ros.policies.runner import PolicyRunner, PolicyState
 from mivla_ros.retargeting import Command, Follower, Retargeter
+from mivla_ros.retargeting.motion import JointTrajectory, Moved
 from mivla_ros.robots.description import robot_description
-from mivla_ros.robots.profile import ArmProfile, RobotProfile, load_profile
+from mivla_ros.robots.profile import RobotProfile, load_profile
+from mivla_ros.simulation.pacing import Schedule
 from mivla_ros.simulation.simulation import Simulation
+from mivla_ros.simulation.tasks import Task
 from mivla_ros.simulation.trajectory import joint_trajectory
+from mivla_ros.simulation.variation import Variation
 from mivla_ros.stop_reasons import Stop
 
 PERIODS = 2  # control periods of the simulation between two looks, 10 ms
@@ -49,9 +53,9 @@ class Episode:
     def __str__(self) -> str:
         """One line."""
         words = "success" if self.success else f"FAILURE ({self.failure or self.reason})"
+        offset = "" if np.isnan(self.offset) else f"bottle {1e3 * self.offset:.1f} mm from the pad's centre, "
         return (
-            f"seed {self.seed}: {words}, completion {self.completion:.2f}, {self.seconds:.2f} s, "
-            f"bottle {1e3 * self.offset:.1f} mm from the pad's centre, "
+            f"seed {self.seed}: {words}, completion {self.completion:.2f}, {self.seconds:.2f} s, {offset}"
             f"{self.refused_chunks} chunks refused, {self.clipped_steps} steps clipped"
         )
 
@@ -65,32 +69,44 @@ class HeadlessRun:
         options: Mapping[str, object] | None = None,
         robot: str = "piper",
         latency: float = 0.05,
+        task: Task | None = None,
+        busy: bool = False,
     ) -> None:
-        """latency: simulated s from the observation to the chunk's arrival. Raises PolicyError and what the
-        parts raise.
+        """latency: simulated s from the observation to the chunk's arrival; busy: during which the policy infers, so
+        that it takes no other observation (else it is spent on the way). task: None for the profile's. Raises
+        PolicyError and what the parts raise.
         """
         self.profile: RobotProfile = load_profile(robot)
         urdf = robot_description(self.profile)
         self.policy = make_policy(policy, PolicyContext(self.profile, urdf), options)
         self._entry = entry(policy)
-        self.simulation = Simulation(self.profile)
-        self._latency_ns = round(latency * 1e9)
+        self.simulation = Simulation(self.profile, task)
+        self._cameras = tuple(self.profile.camera(name) for name in self.policy.spec.cameras)
+        self._latency_ns, self._busy = round(latency * 1e9), busy
         self._chains = {a.name: chain_from_urdf(urdf, a.base_frame, a.eef_frame) for a in self.profile.arms}
         self._retargeter = Retargeter(self.profile, urdf)
         self._bases = {
             (frame, a.name): fixed_transform(urdf, a.base_frame, frame)
             for a in self.profile.arms
-            for frame in (a.base_frame, self.profile.world_frame)
+            for frame in (a.base_frame, *(() if self.profile.body else (self.profile.world_frame,)))
         }
         self.runner: PolicyRunner | None = None
+        self.follower: Follower | None = None
 
-    def episode(self, seed: int, limit: float = 60.0) -> Episode:
+    def episode(
+        self, seed: int, limit: float = 60.0, variation: Variation | None = None, instruction: str = ""
+    ) -> Episode:
         """Run one episode until the whole task is done, the policy has finished or failed, or for ``limit`` simulated
         seconds.
+
+        variation: how the scene differs from the usual one; None: not at all. Empty ``instruction``: the task's own.
         """
-        simulation = self.simulation
-        simulation.reset(seed)
-        synchroniser = Synchroniser(self.profile.arms, (), self._eef_pose, needs_objects=self.policy.spec.needs_objects)
+        simulation, self.follower = self.simulation, None
+        simulation.reset(seed, variation)
+        synchroniser = Synchroniser(
+            self.profile.arms, self._cameras, self._eef_pose, needs_objects=self.policy.spec.needs_objects
+        )
+        schedules = {camera.name: Schedule(camera.rate, simulation.time_ns) for camera in self._cameras}
         runner = PolicyRunner(
             self.policy,
             self.profile,
@@ -100,8 +116,8 @@ class HeadlessRun:
             self._entry.needs_instruction,
         )
         self.runner = runner
-        follower = Follower(self._retargeter)
-        runner.reset(simulation.instruction, seed)
+        follower = self.follower = Follower(self._retargeter)
+        runner.reset(instruction or simulation.instruction, seed)
         runner.start()
         end_ns = simulation.time_ns + round(limit * 1e9)
         under_way: list[ActionChunk] = []
@@ -111,17 +127,22 @@ class HeadlessRun:
             now_ns = simulation.time_ns
             joints = simulation.joint_states()
             synchroniser.add_joints(joints.time_ns, joints.names, joints.positions.tolist())
+            for camera in self._cameras:
+                if schedules[camera.name].due(now_ns):
+                    synchroniser.add_image(camera.name, now_ns, simulation.render(camera.name), camera.frame)
             synchroniser.add_objects(now_ns, simulation.object_poses(), self.profile.world_frame)
             follower.on_joint_states(
                 joints.time_ns, joints.names, joints.positions.tolist(), joints.velocities.tolist()
             )
             self._send(follower.tick(now_ns))
             if under_way and now_ns >= under_way[0].inference_end_ns + self._latency_ns:
-                self._send(follower.on_chunk(under_way.pop(0), now_ns, self._base_from_frame))
+                arrived = under_way.pop(0)
+                self.on_chunk(arrived, now_ns)
+                self._send(follower.on_chunk(arrived, now_ns, self._base_from_frame))
             done = follower.executed(now_ns)
             if done is not None:
-                runner.report_executed(done.session, done.sequence, done.executed, done.total)
-            chunk = runner.step()
+                runner.report_executed(done.session, done.sequence, done.executed, done.total, done.first_step)
+            chunk = None if self._busy and under_way else runner.step()
             if chunk is not None:
                 under_way.append(chunk)
             ended = runner.status().state in (PolicyState.FAILED, PolicyState.INACTIVE) and not under_way
@@ -152,12 +173,25 @@ class HeadlessRun:
     def _eef_pose(self, arm: str, joints: NDArray[np.float64]) -> NDArray[np.float64]:
         return forward_kinematics(self._chains[arm], joints)
 
-    def _base_from_frame(self, arm: ArmProfile, chunk: ActionChunk) -> NDArray[np.float64]:
+    def _base_from_frame(self, arm: Moved, chunk: ActionChunk) -> NDArray[np.float64]:
+        if self.profile.body is not None and chunk.frame_id == self.profile.world_frame:
+            return inverse_pose(self.simulation.frame_pose(arm.base_frame))  # the body has moved since
         return self._bases[chunk.frame_id, arm.name]
+
+    def on_chunk(self, chunk: ActionChunk, now_ns: int) -> None:
+        """Called with every chunk when it arrives; for those who want to measure."""
+
+    def on_command(self, command: Command) -> None:
+        """Called with every command before it is sent; for those who want to measure."""
+
+    def as_sent(self, controller: str, trajectory: JointTrajectory) -> JointTrajectory:
+        """What the robot is really sent; for those who want to disturb it."""
+        return trajectory
 
     def _send(self, commands: Sequence[Command]) -> None:
         for command in commands:
-            trajectory = command.trajectory
+            self.on_command(command)
+            trajectory = None if command.trajectory is None else self.as_sent(command.controller, command.trajectory)
             if trajectory is None:
                 self.simulation.command(command.controller, joint_trajectory(command.joint_names, [], np.empty((0, 1))))
                 continue

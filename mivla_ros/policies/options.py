@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from enum import Enum
 from typing import Any, get_type_hints
 
 from mivla_ros.policies.policy import PolicyError
@@ -40,12 +41,17 @@ def read_options[T](policy: str, kind: type[T], values: Mapping[str, object]) ->
     return kind(**arguments)
 
 
-def _convert(policy: str, name: str, kind: type, value: object) -> Any:  # noqa: ANN401
+def _convert(policy: str, name: str, kind: Any, value: object) -> Any:  # noqa: ANN401
     text = str(value)
     if kind is bool:
         if text.lower() not in TRUE + FALSE:
             raise PolicyError(policy, f"option {name} is {text!r}, must be true or false", name)
         return text.lower() in TRUE
+    if issubclass(kind, Enum):
+        choices = {str(member.value): member for member in kind}
+        if text not in choices:
+            raise PolicyError(policy, f"option {name} is {text!r}, must be one of {', '.join(choices)}", name)
+        return choices[text]
     try:
         return kind(value)
     except (TypeError, ValueError) as error:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from mivla_ros.action_chunk import ArmActions, BodyActions
+from mivla_ros.action_chunk import ActionChunk, ArmActions, BodyActions
 from mivla_ros.observation import Observation
+from mivla_ros.stop_reasons import Stop
 
 
 class PolicyError(RuntimeError):
@@ -15,6 +16,16 @@ class PolicyError(RuntimeError):
         super().__init__(f"policy {policy!r}: {message}")
         self.policy = policy
         self.subject = subject
+
+
+class PolicyUnavailableError(PolicyError):
+    """A policy that has no answer now, but may have one soon: a server that is away, or late. ``reason`` is shown while
+    that lasts; the policy is asked again, without a reset.
+    """
+
+    def __init__(self, policy: str, reason: Stop) -> None:
+        super().__init__(policy, str(reason), reason.subject)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -38,11 +49,18 @@ class PolicySpec:
 
 @dataclass(frozen=True)
 class Progress:
-    """What the robot has really done with earlier chunks, by count: steps executed of the newest chunk reported."""
+    """What the robot has really done with earlier chunks, by count: steps executed of the newest chunk reported.
+
+    first_step: first step of that chunk that was still due when it was taken up. late_steps: that of the newest chunks
+    taken up, oldest first. chunks: those given out in this generation, oldest first, from the one being executed on.
+    """
 
     sequence: int = 0
     executed_steps: int = 0
     total_executed_steps: int = 0
+    first_step: int = 0
+    late_steps: tuple[int, ...] = ()
+    chunks: tuple[ActionChunk, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,4 +97,13 @@ class Policy(Protocol):
 
     def close(self) -> None:
         """Give back what it holds (threads, sockets, memory)."""
+        ...
+
+
+@runtime_checkable
+class Cancellable(Protocol):
+    """A policy whose inference can be cut short from another thread."""
+
+    def cancel(self) -> None:
+        """Let a running ``infer`` return at once, with PolicyUnavailableError; nothing where none is running."""
         ...

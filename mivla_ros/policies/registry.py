@@ -4,12 +4,17 @@ all.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mivla_ros.action_space import SIDES
 from mivla_ros.policies.options import read_options
 from mivla_ros.policies.policy import Policy, PolicyError
 from mivla_ros.robots.profile import RobotProfile
+
+if TYPE_CHECKING:
+    from mivla_ros.policies.pick_and_place import Job
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,41 @@ def entry(name: str) -> PolicyEntry:
 
 
 def _scripted(context: PolicyContext, options: Mapping[str, object]) -> Policy:
+    """The expert of the profile's task."""
+    if context.profile.task == "umbrella_rack":
+        from mivla_ros.policies.umbrella_jobs import umbrella_jobs
+
+        return _pick_and_place(context, options, umbrella_jobs)
+    if context.profile.task == "gather_objects":
+        from mivla_ros.policies.gathering_jobs import gathering_jobs
+
+        return _pick_and_place(context, options, gathering_jobs)
+    return _scripted_bottle(context, options)
+
+
+def _pick_and_place(
+    context: PolicyContext, options: Mapping[str, object], jobs: Callable[[dict[str, str]], tuple["Job", ...]]
+) -> Policy:
+    from mivla_ros.kinematics import chain_from_urdf, forward_kinematics
+    from mivla_ros.policies.frames import fixed_transform
+    from mivla_ros.policies.pick_and_place import PickAndPlaceOptions, PickAndPlacePolicy
+
+    profile = context.profile
+    chosen = read_options("scripted", PickAndPlaceOptions, options)
+    ready, fixed = {}, {}
+    for arm in profile.arms:
+        ready[arm.name] = forward_kinematics(
+            chain_from_urdf(context.urdf, arm.base_frame, arm.eef_frame), np.array(arm.ready)
+        )
+        if profile.body is None:
+            fixed[arm.name] = fixed_transform(context.urdf, arm.base_frame, profile.world_frame)
+    by_side = {arm.side: arm.name for arm in profile.arms}
+    any_arm = profile.arms[0].name
+    arms = {side: by_side.get(side, any_arm) for side in SIDES}
+    return PickAndPlacePolicy("scripted", profile, jobs(arms), fixed, ready, chosen)
+
+
+def _scripted_bottle(context: PolicyContext, options: Mapping[str, object]) -> Policy:
     from mivla_ros.kinematics import chain_from_urdf, forward_kinematics
     from mivla_ros.policies.frames import fixed_transform
     from mivla_ros.policies.scripted import ScriptedOptions, ScriptedPolicy
@@ -59,13 +99,57 @@ def _scripted(context: PolicyContext, options: Mapping[str, object]) -> Policy:
     return ScriptedPolicy(arm, base_from_world, ready, chosen)
 
 
+def _noisy_expert(context: PolicyContext, options: Mapping[str, object]) -> Policy:
+    from mivla_ros.policies.noisy_expert import NoisyExpert, NoisyExpertOptions
+
+    chosen = read_options("noisy_expert", NoisyExpertOptions, options)
+    same = {name: getattr(chosen, name) for name in ("horizon", "step_seconds", "period_seconds")}
+    return NoisyExpert(_scripted_bottle(context, same), chosen)
+
+
 def _demonstration(context: PolicyContext, options: Mapping[str, object]) -> Policy:
     from mivla_ros.policies.demonstration import DemonstrationOptions, DemonstrationPolicy
 
     return DemonstrationPolicy(context.profile.arms, read_options("demonstration", DemonstrationOptions, options))
 
 
+def _openpi(context: PolicyContext, options: Mapping[str, object]) -> Policy:
+    from mivla_ros.policies.openpi import OpenpiOptions, OpenpiPolicy
+
+    return OpenpiPolicy(context.profile, read_options("openpi", OpenpiOptions, options))
+
+
+def _replay(context: PolicyContext, options: Mapping[str, object]) -> Policy:
+    from mivla_ros.policies.replay import ReplayOptions, ReplayPolicy
+
+    return ReplayPolicy(context.profile, read_options("replay", ReplayOptions, options))
+
+
+def _mivla(context: PolicyContext, options: Mapping[str, object]) -> Policy:
+    return _learned("mivla", context, options)
+
+
+def _h_rdt(context: PolicyContext, options: Mapping[str, object]) -> Policy:
+    return _learned("h_rdt", context, options)
+
+
+def _learned(name: str, context: PolicyContext, options: Mapping[str, object]) -> Policy:
+    try:
+        from mivla_ros.policies.mivla import MivlaOptions, MivlaPolicy
+    except ImportError as error:
+        raise PolicyError(name, f"needs PyTorch, transformers and safetensors: {error}", str(error.name)) from error
+
+    return MivlaPolicy(name, context.profile, read_options(name, MivlaOptions, options))
+
+
 POLICIES: dict[str, PolicyEntry] = {
-    "scripted": PolicyEntry(_scripted, "the expert of bottle_on_pad; reads the simulator's truth"),
+    "scripted": PolicyEntry(_scripted, "the expert of the profile's task; reads the simulator's truth"),
+    "noisy_expert": PolicyEntry(
+        _noisy_expert, "the bottle's expert erring like a network; to compare chunk boundaries"
+    ),
     "demonstration": PolicyEntry(_demonstration, "plays a recorded motion from a file", needs_instruction=False),
+    "openpi": PolicyEntry(_openpi, "asks a policy server: openpi's own, or mivla serve"),
+    "replay": PolicyEntry(_replay, "plays a recorded episode again", needs_instruction=False),
+    "mivla": PolicyEntry(_mivla, "a checkpoint of MiVLA's network"),
+    "h_rdt": PolicyEntry(_h_rdt, "a checkpoint of H-RDT's network"),
 }

@@ -13,11 +13,13 @@ from threading import Lock
 from mivla_ros.action_chunk import NANOSECONDS, ActionChunk, ActionChunkError, check_chunk
 from mivla_ros.observation import Observation
 from mivla_ros.observations import Synchroniser
-from mivla_ros.policies.policy import Actions, Policy, PolicyError, Progress
+from mivla_ros.policies.policy import Actions, Cancellable, Policy, PolicyError, PolicyUnavailableError, Progress
 from mivla_ros.robots.profile import RobotProfile
 from mivla_ros.stop_reasons import RUNNING, Reason, Stop
 
 RATE_WINDOW_NS = 5 * NANOSECONDS
+LATE_COUNT = 10  # chunks taken up whose late steps are remembered
+KEPT_CHUNKS = 32
 
 
 class PolicyState(IntEnum):
@@ -95,6 +97,7 @@ class PolicyRunner:
         self._awaited: Stop | None = None
         self._progress = Progress()
         self._next_ns = 0
+        self._slot_ns = -(2**62)
         self._last_stamp_ns = -1
         self._times: deque[int] = deque(maxlen=1000)
         self._status = RunnerStatus(PolicyState.INACTIVE, RUNNING, "", 0, 0, nan, 0.0, nan, 0, 0)
@@ -114,13 +117,16 @@ class PolicyRunner:
         with self._lock:
             self._wanted = False
             self._set(PolicyState.INACTIVE, reason)
+        self._cancel()
 
     def reset(self, instruction: str, seed: int) -> int:
         """Begin anew with these words; returns the new generation."""
         with self._lock:
             self._instruction, self._seed = instruction, seed
             self._begin_generation(self._status.generation + 1)
-            return self._status.generation
+            generation = self._status.generation
+        self._cancel()
+        return generation
 
     @property
     def instruction(self) -> str:
@@ -135,7 +141,8 @@ class PolicyRunner:
             if generation <= self._status.generation:
                 return False
             self._begin_generation(generation)
-            return True
+        self._cancel()
+        return True
 
     def block(self, reason: Stop | None) -> None:
         """The consumer has stopped, for this reason; None: it obeys chunks again."""
@@ -147,11 +154,19 @@ class PolicyRunner:
         with self._lock:
             self._awaited = reason
 
-    def report_executed(self, session: bytes, sequence: int, executed_steps: int, total: int) -> None:
+    def report_executed(
+        self, session: bytes, sequence: int, executed_steps: int, total: int, first_step: int = 0
+    ) -> None:
         """What the robot has really done. Reports about another session's chunks are not ours."""
         with self._lock:
-            if session == self.session:
-                self._progress = Progress(sequence, executed_steps, total)
+            if session != self.session:
+                return
+            before = self._progress
+            late, chunks = before.late_steps, before.chunks
+            if sequence != before.sequence:
+                late = (*late, first_step)[-LATE_COUNT:]
+                chunks = tuple(chunk for chunk in chunks if chunk.sequence >= sequence)
+            self._progress = Progress(sequence, executed_steps, total, first_step, late, chunks)
 
     def status(self) -> RunnerStatus:
         """What it is doing now."""
@@ -184,6 +199,7 @@ class PolicyRunner:
             generation, instruction, seed = self._status.generation, self._instruction, self._seed
             must_reset, self._pending_reset = self._pending_reset, False
         if must_reset:
+            self._synchroniser.look_anew()
             try:
                 self.policy.reset(instruction, seed)
             except PolicyError as error:
@@ -202,6 +218,9 @@ class PolicyRunner:
         start_ns, began = self._clock(), self._stopwatch()
         try:
             actions = self.policy.infer(seen, progress)
+        except PolicyUnavailableError as error:
+            self._wait(generation, error)
+            return None
         except PolicyError as error:
             self._fail(generation, error)
             return None
@@ -235,7 +254,7 @@ class PolicyRunner:
             if generation != self._status.generation or not self._wanted:
                 self._status = replace(self._status, dropped=self._status.dropped + 1)
                 return None
-            self._next_ns = start_ns + round(spec.period_seconds * 1e9)
+            self._next_ns = self._next_slot(start_ns, round(spec.period_seconds * 1e9))
             try:
                 chunk = self._chunk(seen, actions, progress, instruction, start_ns, end_ns)
                 self._check(chunk)
@@ -250,6 +269,7 @@ class PolicyRunner:
                 self._drop(Stop(Reason.POLICY_DEADLINE, "inference", seconds, min(deadline, whole), "s"))
                 return None
             self._status = replace(self._status, sequence=chunk.sequence)
+            self._progress = replace(self._progress, chunks=(*self._progress.chunks, chunk)[-KEPT_CHUNKS:])
             self._times.append(end_ns)
             if actions.finished:
                 self._wanted = False
@@ -260,6 +280,14 @@ class PolicyRunner:
             else:
                 self._set(PolicyState.RUNNING, RUNNING)
             return chunk
+
+    def _next_slot(self, start_ns: int, period_ns: int) -> int:
+        """When to infer again after an inference that began at start_ns. Waiting for an image makes it begin a little
+        late; that does not add up, so the rate is kept. The lock is held.
+        """
+        due_ns = self._slot_ns + period_ns
+        self._slot_ns = due_ns if 0 <= start_ns - due_ns < period_ns // 2 else start_ns
+        return self._slot_ns + period_ns
 
     def _chunk(
         self,
@@ -327,6 +355,18 @@ class PolicyRunner:
         self._status = replace(self._status, dropped=self._status.dropped + 1)
         self._set(PolicyState.WAITING, reason)
 
+    def _wait(self, generation: int, error: PolicyUnavailableError) -> None:
+        """No answer to this observation; the next one is tried after ``retry``."""
+        with self._lock:
+            self._status = replace(self._status, dropped=self._status.dropped + 1)
+            if generation == self._status.generation and self._wanted:
+                self._set(PolicyState.WAITING, error.reason)
+
+    def _cancel(self) -> None:
+        """What is being inferred is not wanted any more."""
+        if isinstance(self.policy, Cancellable):
+            self.policy.cancel()
+
     def _fail(self, generation: int, error: PolicyError) -> None:
         with self._lock:
             if generation == self._status.generation:
@@ -335,7 +375,8 @@ class PolicyRunner:
     def _begin_generation(self, generation: int) -> None:
         """The lock is held."""
         self._pending_reset = True
-        self._progress = Progress(total_executed_steps=self._progress.total_executed_steps)
+        before = self._progress
+        self._progress = Progress(total_executed_steps=before.total_executed_steps, late_steps=before.late_steps)
         self._next_ns = 0
         self._status = replace(self._status, generation=generation)
         if self._status.state is not PolicyState.INACTIVE:

@@ -275,11 +275,33 @@ def test_progress_is_that_of_its_own_session_and_generation() -> None:
     bench.step()
     bench.runner.reset("go on", 0)
     bench.step()
-    assert [progress for _, progress in bench.policy.seen] == [
-        Progress(),
-        Progress(1, 3, 8),
-        Progress(0, 0, 8),
-    ]
+    counts = [(p.sequence, p.executed_steps, p.total_executed_steps) for _, p in bench.policy.seen]
+    assert counts == [(0, 0, 0), (1, 3, 8), (0, 0, 8)]
+
+
+def test_a_policy_hears_which_chunks_are_under_way_and_how_late_they_were_taken_up() -> None:
+    bench = Bench().begin()
+    given = [bench.step(), bench.step(), bench.step()]
+    bench.runner.report_executed(SESSION, 1, 1, 1, 2)
+    bench.runner.report_executed(SESSION, 1, 4, 4, 2)
+    bench.runner.report_executed(SESSION, 2, 1, 5, 3)
+    bench.step()
+    progress = bench.policy.seen[-1][1]
+    assert progress.late_steps == (2, 3)
+    assert progress.first_step == 3
+    assert progress.chunks == tuple(given[1:])
+    bench.runner.reset("go on", 0)
+    bench.step()
+    after = bench.policy.seen[-1][1]
+    assert (after.chunks, after.late_steps) == ((), (2, 3))
+
+
+def test_waiting_for_images_does_not_slow_the_rate_down() -> None:
+    """Looked at every 70 ms, a period of 200 ms is kept on average, not rounded up to 210 ms."""
+    bench = Bench(FakePolicy()).begin()
+    period = bench.policy.spec.period_seconds
+    begun = [chunk.inference_start_ns for chunk in (bench.step(70) for _ in range(400)) if chunk is not None]
+    assert np.diff(begun).mean() / 1e9 == pytest.approx(period, rel=0.02)
 
 
 def test_the_status_tells_times_and_rates() -> None:
