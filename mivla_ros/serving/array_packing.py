@@ -1,0 +1,170 @@
+"""Messages of a policy server as msgpack frames, NumPy arrays included, in the wire format of openpi.
+
+An array is the map ``{b"__ndarray__": True, b"data": bytes in C order, b"dtype": "<f4", b"shape": [..]}``, a NumPy
+scalar ``{b"__npgeneric__": True, b"data": its plain value, b"dtype": ..}``; the keys are bytes. Only numbers, truth
+values and fixed-size texts are carried: records, objects and complex numbers are refused both ways, and nothing read is
+ever executed.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from mivla_ros.serving.errors import FrameError
+
+MARK_ARRAY, MARK_SCALAR = b"__ndarray__", b"__npgeneric__"
+DATA, DTYPE, SHAPE = b"data", b"dtype", b"shape"
+
+KINDS = "biufSU"
+_DTYPE = re.compile(r"[<>|=]?(?:[biuf](?:1|2|4|8)|[SU]\d{1,7})\Z")
+MAX_DIMENSIONS = 16
+MAX_ITEMS = 100_000  # entries of all lists and maps of a frame; a byte on the wire can be a hundred in memory
+MAX_DEPTH = 32
+
+
+def pack(message: object) -> bytes:
+    """A message as one frame. Raises FrameError for arrays of objects, records or complex numbers, and for anything
+    else that msgpack does not carry.
+    """
+    try:
+        return bytes(msgpack.packb(message, default=_encode))
+    except FrameError:
+        raise
+    except (TypeError, ValueError, OverflowError) as error:
+        raise FrameError("message", f"cannot be packed: {error}") from error
+
+
+def unpack(frame: bytes, limit: int = 1 << 30) -> Any:  # noqa: ANN401
+    """The message of a frame. Arrays are read-only views of the frame's bytes.
+
+    limit: bytes a frame may have. Raises FrameError naming the entry for everything that is not well formed, before
+    memory for it is taken: no array may claim another size than it brings along.
+    """
+    if len(frame) > limit:
+        raise FrameError("frame", f"has {len(frame)} bytes, limit {limit}")
+    size = max(len(frame), 1)
+    count = 0
+
+    def counted(entry: Any) -> object:  # noqa: ANN401
+        nonlocal count
+        count += len(entry) + 1
+        if count > MAX_ITEMS:
+            raise FrameError("frame", f"holds more than {MAX_ITEMS} entries")
+        return _decode(entry) if isinstance(entry, dict) else entry
+
+    try:
+        message = msgpack.unpackb(
+            frame,
+            object_hook=counted,
+            list_hook=counted,
+            max_bin_len=size,
+            max_str_len=size,
+            max_array_len=min(size, MAX_ITEMS),
+            max_map_len=min(size, MAX_ITEMS),
+            max_ext_len=0,
+        )
+    except FrameError:
+        raise
+    except (ValueError, TypeError, RecursionError, msgpack.exceptions.UnpackException) as error:
+        words = str(error) or type(error).__name__
+        raise FrameError("frame", f"is not msgpack: {words}") from error
+    _check_depth(message, 0)
+    return message
+
+
+def unpack_map(frame: bytes | str, limit: int = 1 << 30) -> dict[str, Any]:
+    """A frame that must be binary and hold a map with text keys, as every frame of the protocol does."""
+    if isinstance(frame, str):
+        raise FrameError("frame", "is text, must be binary")
+    message = unpack(frame, limit)
+    if not isinstance(message, dict) or not all(isinstance(key, str) for key in message):
+        raise FrameError("frame", f"holds {type(message).__name__}, must hold a map with texts as keys")
+    return message
+
+
+def _encode(value: object) -> object:
+    if isinstance(value, np.ndarray):
+        _refuse_kind(value.dtype)
+        return {
+            MARK_ARRAY: True,
+            DATA: value.data.cast("B") if value.flags.c_contiguous and value.nbytes else value.tobytes(),
+            DTYPE: value.dtype.str,
+            SHAPE: value.shape,
+        }
+    if isinstance(value, np.generic):
+        _refuse_kind(value.dtype)
+        return {MARK_SCALAR: True, DATA: value.item(), DTYPE: value.dtype.str}
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not carried")
+
+
+def _refuse_kind(dtype: np.dtype[Any]) -> None:
+    if dtype.kind not in KINDS or not _DTYPE.match(dtype.str):
+        raise FrameError("array", f"type {dtype.str!r} is not carried, only numbers, truth values and texts are")
+
+
+def _decode(entry: dict[Any, Any]) -> object:
+    if MARK_ARRAY in entry:
+        return _array(entry, _shape(entry.get(SHAPE)))
+    if MARK_SCALAR in entry:
+        return _scalar(entry)
+    return entry
+
+
+def _dtype(entry: dict[Any, Any]) -> np.dtype[Any]:
+    name = entry.get(DTYPE)
+    if not isinstance(name, str) or not _DTYPE.match(name):
+        raise FrameError("array", f"type is {str(name)[:60]!r}, must be of numbers, truth values or texts")
+    try:
+        return np.dtype(name)
+    except TypeError as error:
+        raise FrameError("array", f"type {name!r}: {error}") from error
+
+
+def _scalar(entry: dict[Any, Any]) -> object:
+    dtype, value = _dtype(entry), entry.get(DATA)
+    if not isinstance(value, bool | int | float | str | bytes):
+        raise FrameError("scalar", f"data is of type {type(value).__name__}, must be a plain value")
+    try:
+        return dtype.type(value)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise FrameError("scalar", f"of type {dtype.str!r}: {error}") from error
+
+
+def _shape(shape: object) -> tuple[int, ...]:
+    if (
+        not isinstance(shape, list | tuple)
+        or len(shape) > MAX_DIMENSIONS
+        or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in shape)
+    ):
+        raise FrameError("array", f"shape is {str(shape)[:60]}, must be up to {MAX_DIMENSIONS} whole numbers from 0 on")
+    return tuple(shape)
+
+
+def _array(entry: dict[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    dtype, data = _dtype(entry), entry.get(DATA)
+    if not isinstance(data, bytes):
+        raise FrameError("array", f"data is of type {type(data).__name__}, must be bytes")
+    wanted = math.prod(shape) * dtype.itemsize
+    if wanted != len(data):
+        raise FrameError("array", f"shape {list(shape)} of {dtype.str} needs {wanted} bytes, there are {len(data)}")
+    try:
+        return np.ndarray(shape, dtype, data)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise FrameError("array", f"type {dtype.str!r} and shape {list(shape)}: {error}") from error
+
+
+def _check_depth(value: object, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise FrameError("frame", f"is nested deeper than {MAX_DEPTH}")
+    if isinstance(value, dict):
+        for child in value.values():
+            _check_depth(child, depth + 1)
+    elif isinstance(value, list):
+        for child in value:
+            _check_depth(child, depth + 1)
