@@ -9,11 +9,14 @@ from mivla_ros.robots.profile import RobotProfile
 @dataclass(frozen=True)
 class RecordedTopic:
     """One topic of a recording: relative name and message type. ``latched``: its last message also reaches late
-    joiners."""
+    joiners. rate: messages a second that the profile promises, 0 where it does not. required: an episode without it is
+    worth nothing."""
 
     name: str
     type: str
     latched: bool = False
+    rate: float = 0.0
+    required: bool = False
 
 
 def recorded_topics(profile: RobotProfile) -> tuple[RecordedTopic, ...]:
@@ -22,7 +25,12 @@ def recorded_topics(profile: RobotProfile) -> tuple[RecordedTopic, ...]:
         topic
         for camera in profile.cameras
         for topic in (
-            RecordedTopic(f"{camera.name}/image_raw/compressed", "sensor_msgs/msg/CompressedImage"),
+            RecordedTopic(
+                f"{camera.name}/image_raw/compressed",
+                "sensor_msgs/msg/CompressedImage",
+                rate=camera.rate,
+                required=True,
+            ),
             RecordedTopic(f"{camera.name}/camera_info", "sensor_msgs/msg/CameraInfo"),
         )
     ]
@@ -34,7 +42,7 @@ def recorded_topics(profile: RobotProfile) -> tuple[RecordedTopic, ...]:
     ]
     return (
         *cameras,
-        RecordedTopic("joint_states", "sensor_msgs/msg/JointState"),
+        RecordedTopic("joint_states", "sensor_msgs/msg/JointState", rate=profile.joint_state_rate, required=True),
         RecordedTopic("mivla/instruction", "std_msgs/msg/String", latched=True),
         RecordedTopic("mivla/actions", "mivla_msgs/msg/ActionChunk"),
         RecordedTopic("mivla/executed", "mivla_msgs/msg/ExecutedSteps"),

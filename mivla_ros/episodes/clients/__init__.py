@@ -1,0 +1,1 @@
+"""Programs that other packages' own Pythons run: each imports that package and nothing of ours."""
