@@ -75,7 +75,7 @@ class Drives:
 
     def measure(self, data: mujoco.MjData) -> tuple[Row, Row, Row]:
         """Positions, velocities and efforts, each (J,); efforts with the share that carries gravity."""
-        gravity = self._velocity_of_qvel @ data.qfrc_gravcomp
+        gravity = self._velocity_of_qvel @ (data.qfrc_gravcomp + data.qfrc_applied)
         return (
             self._position_of_qpos @ data.qpos,
             self._velocity_of_qvel @ data.qvel,

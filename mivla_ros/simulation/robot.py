@@ -9,11 +9,13 @@ import mujoco
 import numpy as np
 
 from mivla_ros.robots.profile import RobotProfile
+from mivla_ros.simulation.body import add_body
 from mivla_ros.simulation.errors import SceneError
 from mivla_ros.simulation.scene import COLLISION_GROUP, VISUAL_GROUP
 
 ARM_ARMATURE = 0.02  # kg m2, rotor inertia seen behind the gears
 FINGER_ARMATURE = 0.15  # kg
+JAW_ARMATURE = 2e-4  # kg m2, of fingers that turn
 ARM_BANDWIDTH = 60.0  # rad/s, of the drives' position loop
 GRIPPER_BANDWIDTH = 80.0  # rad/s
 FINGER_FRICTION = (1.2, 0.02, 0.001)  # rubber pads: sliding, torsion in m, rolling in m
@@ -55,7 +57,12 @@ def robot_spec(profile: RobotProfile, root: ElementTree.Element, semantics: Elem
     spec = _read_urdf(root)
     followers = read_followers(root)
     limits = read_limits(root)
-    _dress(spec)
+    _dress(spec, carried=profile.body is None)
+    if profile.body is not None:
+        for name in (*profile.body.joints, *profile.body.held):
+            if name not in limits:
+                raise SceneError(f"joint {name!r}", "not in the URDF, or without limits")
+        add_body(spec, profile.body)
     for name in profile.joint_names:
         if name not in limits:
             raise SceneError(f"joint {name!r}", "not in the URDF, or without limits")
@@ -151,14 +158,14 @@ def _read_urdf(root: ElementTree.Element) -> mujoco.MjSpec:
         raise SceneError("URDF", f"MuJoCo cannot read it: {error}") from error
 
 
-def _dress(spec: mujoco.MjSpec) -> None:
+def _dress(spec: mujoco.MjSpec, *, carried: bool) -> None:
     """Drawn shapes and touched shapes in groups of their own; gravity carried by the drives, as real
-    controllers do."""
+    controllers do, unless a body that gives way shall feel it (``carried`` false, see body.py)."""
     for geom in spec.geoms:
         touched = bool(geom.contype or geom.conaffinity)
         geom.group = COLLISION_GROUP if touched else VISUAL_GROUP
     for body in spec.bodies[1:]:
-        body.gravcomp = 1.0
+        body.gravcomp = float(carried)
 
 
 def _add_drive(spec: mujoco.MjSpec, name: str, kind: mujoco.mjtTrn, target: str, limits: Limits) -> None:
@@ -185,7 +192,8 @@ def _add_gripper(
     opening = spec.add_tendon(name=name)
     for finger in fingers:
         joint = spec.joint(finger.joint)
-        joint.armature = FINGER_ARMATURE
+        turns = joint.type == mujoco.mjtJoint.mjJNT_HINGE
+        joint.armature = JAW_ARMATURE if turns else FINGER_ARMATURE
         opening.wrap_joint(finger.joint, 1.0 / (finger.multiplier * len(fingers)))
         for geom in spec.body(finger.link).geoms:
             if geom.contype:

@@ -1,19 +1,43 @@
 """What every scene has: physics options, table, floor, sky and light. World frame: z up, 0 at the table
 top."""
 
+from dataclasses import dataclass
+
 import mujoco
+
+from mivla_ros.robots.profile import RobotProfile
 
 VISUAL_GROUP = 1  # drawn, as MuJoCo's URDF reader sets it for <visual>
 COLLISION_GROUP = 3  # only touched
 TIMESTEP_NS = 2_500_000
 
-TABLE_CENTRE = (0.30, 0.0)
-TABLE_SIZE = (1.10, 1.30, 0.04)
-FLOOR_HEIGHT = -0.74
-TABLE = "table"
+TABLE, FLOOR = "table", "floor"
 
 
-def add_surroundings(spec: mujoco.MjSpec) -> None:
+@dataclass(frozen=True)
+class Furniture:
+    """The table whose top is at 0 and the floor below it; centre x, y, and length, width, thickness, all m."""
+
+    table_centre: tuple[float, float] = (0.30, 0.0)
+    table_size: tuple[float, float, float] = (1.10, 1.30, 0.04)
+    floor_height: float = -0.74
+
+
+def furniture_for(profile: RobotProfile) -> Furniture:
+    """The usual table; for a robot on legs, the low one that its profile's surroundings name, on the ground it stands
+    on.
+    """
+    if profile.body is None:
+        return Furniture()
+    box = next((s for s in profile.surroundings if s.name == TABLE), None)
+    if box is None:
+        return Furniture(floor_height=profile.body.ground)
+    centre = ((box.lower[0] + box.upper[0]) / 2, (box.lower[1] + box.upper[1]) / 2)
+    size = (box.upper[0] - box.lower[0], box.upper[1] - box.lower[1], 0.04)
+    return Furniture(centre, size, profile.body.ground)
+
+
+def add_surroundings(spec: mujoco.MjSpec, furniture: Furniture | None = None) -> None:
     """Set the physics options and add table, floor, sky and light to a spec that holds the robot."""
     option = spec.option
     option.timestep = TIMESTEP_NS / 1e9
@@ -24,7 +48,7 @@ def add_surroundings(spec: mujoco.MjSpec) -> None:
     option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
     option.noslip_iterations = 3  # a grasp creeps by 0.25 mm a second without
     _add_looks(spec)
-    _add_table(spec)
+    _add_table(spec, furniture or Furniture())
 
 
 def _add_looks(spec: mujoco.MjSpec) -> None:
@@ -50,27 +74,27 @@ def _add_looks(spec: mujoco.MjSpec) -> None:
     )  # fmt: skip
 
 
-def _add_table(spec: mujoco.MjSpec) -> None:
-    x, y = TABLE_CENTRE
-    length, width, thickness = TABLE_SIZE
-    world = spec.worldbody
+def _add_table(spec: mujoco.MjSpec, furniture: Furniture) -> None:
+    x, y = furniture.table_centre
+    length, width, thickness = furniture.table_size
+    table = spec.worldbody.add_body(name=TABLE, mocap=True)  # so that a variation can raise it
     box = mujoco.mjtGeom.mjGEOM_BOX
-    world.add_geom(
+    table.add_geom(
         name=TABLE, type=box, pos=[x, y, -thickness / 2], size=[length / 2, width / 2, thickness / 2],
         rgba=[0.80, 0.70, 0.57, 1], friction=[0.8, 0.005, 0.0001], group=VISUAL_GROUP,
     )  # fmt: skip
-    depth = (-FLOOR_HEIGHT - thickness) / 2
+    depth = (-furniture.floor_height - thickness) / 2
     for side_x in (-1, 1):
         for side_y in (-1, 1):
             corner = [x + side_x * (length / 2 - 0.06), y + side_y * (width / 2 - 0.06), -thickness - depth]
-            world.add_geom(
+            table.add_geom(
                 type=box,
                 pos=corner,
                 size=[0.025, 0.025, depth],
                 rgba=[0.30, 0.31, 0.33, 1],
                 group=VISUAL_GROUP,
             )
-    world.add_geom(
-        name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, pos=[0, 0, FLOOR_HEIGHT], size=[0, 0, 0.1],
+    spec.worldbody.add_geom(
+        name=FLOOR, type=mujoco.mjtGeom.mjGEOM_PLANE, pos=[0, 0, furniture.floor_height], size=[0, 0, 0.1],
         rgba=[0.62, 0.65, 0.68, 1], group=VISUAL_GROUP,
     )  # fmt: skip

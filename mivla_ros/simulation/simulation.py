@@ -6,15 +6,17 @@ from numpy.typing import NDArray
 
 from mivla_ros.robots.description import robot_description, robot_semantics
 from mivla_ros.robots.profile import RobotProfile
+from mivla_ros.simulation.body import CompliantBody
 from mivla_ros.simulation.drives import Drives
 from mivla_ros.simulation.errors import DivergedError, RenderingError, SceneError
 from mivla_ros.simulation.rendering import SceneRenderer, camera_intrinsics
 from mivla_ros.simulation.robot import finger_positions, parse_xml, read_limits, robot_spec, tune_drives
-from mivla_ros.simulation.scene import TIMESTEP_NS, add_surroundings
+from mivla_ros.simulation.scene import TIMESTEP_NS, add_surroundings, furniture_for
 from mivla_ros.simulation.state import CameraIntrinsics, JointStates, SceneState, Snapshot, TaskProgress
-from mivla_ros.simulation.tasks import Task, make_task
+from mivla_ros.simulation.tasks import RaisableTask, Task, make_task
 from mivla_ros.simulation.touch import TouchMap
 from mivla_ros.simulation.trajectory import JointTrajectory
+from mivla_ros.simulation.variation import Stage, Variation, add_clutter
 
 STEPS_PER_PERIOD = 2
 CONTROL_PERIOD_NS = STEPS_PER_PERIOD * TIMESTEP_NS
@@ -52,7 +54,10 @@ class Simulation:
         self._root = parse_xml("URDF", description or robot_description(profile))
         spec = robot_spec(profile, self._root, parse_xml("SRDF", robot_semantics(profile)))
         robot_bodies = [body.name for body in spec.bodies[1:]]
-        add_surroundings(spec)
+        add_surroundings(spec, furniture_for(profile))
+        add_clutter(spec)
+        self.usual_task = self.task
+        self.variation = Variation()
         self.task.build(spec)
         try:
             self.model = spec.compile()
@@ -64,7 +69,10 @@ class Simulation:
         self._mocap = {n: int(self.model.body(n).mocapid[0]) for n in self.task.objects if n not in self._free}
         self._eef = {arm.name: self.model.body(arm.eef_frame).id for arm in profile.arms}
         self._drives = Drives(self.model, profile, read_limits(self._root), allow_moving_end=allow_moving_end)
+        arm_joints = [name for arm in profile.arms for name in arm.joints]
+        self._body = None if profile.body is None else CompliantBody(self.model, profile.body, arm_joints)
         self._renderers: dict[tuple[int, int], SceneRenderer] = {}
+        self._stage = Stage(self.model)
         self._place()
         tune_drives(self.model, self._data)
         self._begin()
@@ -72,19 +80,32 @@ class Simulation:
     @property
     def controllers(self) -> tuple[str, ...]:
         """Names of the trajectory controllers."""
-        return tuple(self._drives.followers)
+        body = () if self._body is None or self._body.follower is None else (self._body.profile.controller,)
+        return (*self._drives.followers, *body)
 
     @property
     def instruction(self) -> str:
         """The usual words for the task."""
         return self.task.instructions[0]
 
-    def reset(self, seed: int | None = None) -> None:
+    def reset(self, seed: int | None = None, variation: Variation | None = None) -> None:
         """New episode: arms at ``ready``, grippers open, objects placed by the seed (None: the one after
-        the current)."""
+        the current), in a scene that differs by ``variation`` from the usual one.
+
+        Raises SceneError for a table height with a task that cannot be raised; nothing changes then."""
+        wanted = variation or Variation()
+        self.task = self._raised(wanted.table_height)
+        self.variation = wanted
         self.seed = self.seed + 1 if seed is None else seed
         self.episode += 1
         self._begin()
+
+    def _raised(self, height: float) -> Task:
+        if height == 0:
+            return self.usual_task
+        if not isinstance(self.usual_task, RaisableTask):
+            raise SceneError(f"task {self.usual_task.name!r}", f"cannot stand on a table {height:+.3f} m higher")
+        return self.usual_task.raised(height)
 
     def _begin(self) -> None:
         self._place()
@@ -98,11 +119,15 @@ class Simulation:
         """Everything where the episode begins, at rest; nothing of an earlier episode stays."""
         data = self._data
         mujoco.mj_resetData(self.model, data)
+        self._stage.show(self.variation, data)
         for arm in self.profile.arms:
             for name, value in zip(arm.joints, arm.ready, strict=True):
                 data.joint(name).qpos[0] = value
         for name, value in finger_positions(self.profile, self._root, {a.name: 1.0 for a in self.profile.arms}).items():
             data.joint(name).qpos[0] = value
+        if self._body is not None:
+            self._body.place(data)
+            self._body.balance(data)
         for name, pose in self.task.place(self.seed).items():
             if name in self._free:
                 data.joint(name).qpos[:] = pose
@@ -115,6 +140,8 @@ class Simulation:
         data = self._data
         for _ in range(periods):
             self._drives.update(data, self.time_ns + CONTROL_PERIOD_NS, CONTROL_PERIOD_NS)
+            if self._body is not None:
+                self._body.update(data, self.time_ns + CONTROL_PERIOD_NS, CONTROL_PERIOD_NS)
             mujoco.mj_step(self.model, data, STEPS_PER_PERIOD)
             self.time_ns += CONTROL_PERIOD_NS
             self._periods += 1
@@ -127,15 +154,22 @@ class Simulation:
     def command(self, controller: str, trajectory: JointTrajectory) -> None:
         """Give a trajectory to a controller. Raises TrajectoryRejectedError with the reason, SceneError if
         there is no such controller; in both cases nothing changes."""
+        body = self._body
+        if body is not None and body.follower is not None and controller == body.profile.controller:
+            body.command(trajectory, self.time_ns, self._data)
+            return
         self._drives.command(controller, trajectory, self.time_ns, self._data)
 
     def joint_states(self) -> JointStates:
-        """Measured joints and grippers."""
-        positions, velocities, efforts = self._drives.measure(self._data)
-        return JointStates(self.time_ns, self.profile.joint_names, positions, velocities, efforts)
+        """Measured joints and grippers; after them the body's joints and those it stands on, where it has a body."""
+        parts = [self._drives.measure(self._data)]
+        if self._body is not None:
+            parts.append(self._body.measure(self._data))
+        positions, velocities, efforts = (np.concatenate(rows) for rows in zip(*parts, strict=True))
+        return JointStates(self.time_ns, self.profile.state_names, positions, velocities, efforts)
 
     def object_poses(self) -> dict[str, NDArray[np.float64]]:
-        """Name to pose (7,) xyz m + wxyz in the world frame, of every object of the task."""
+        """Name to pose (7,) xyz m + wxyz in the world frame, of every object of the task, and of the robot's body."""
         data = self._data
         poses = {}
         for name in self.task.objects:
@@ -144,6 +178,8 @@ class Simulation:
             else:
                 index = self._mocap[name]
                 poses[name] = np.concatenate([data.mocap_pos[index], data.mocap_quat[index]])
+        if self.profile.body is not None:
+            poses[self.profile.body.frame] = self.frame_pose(self.profile.body.frame)
         return poses
 
     def frame_pose(self, frame: str) -> NDArray[np.float64]:

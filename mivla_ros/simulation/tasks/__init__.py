@@ -4,9 +4,15 @@ from collections.abc import Callable
 
 from mivla_ros.simulation.errors import SceneError
 from mivla_ros.simulation.tasks.bottle_on_pad import BottleOnPad
-from mivla_ros.simulation.tasks.task import ProgressTracker, Task
+from mivla_ros.simulation.tasks.gather_objects import GatherObjects
+from mivla_ros.simulation.tasks.task import ProgressTracker, RaisableTask, Task, VariedTask
+from mivla_ros.simulation.tasks.umbrella_rack import UmbrellaRack
 
-TASKS: dict[str, Callable[[], Task]] = {"bottle_on_pad": BottleOnPad}
+TASKS: dict[str, Callable[[], Task]] = {
+    "bottle_on_pad": BottleOnPad,
+    "gather_objects": GatherObjects,
+    "umbrella_rack": UmbrellaRack,
+}
 
 
 def make_task(name: str) -> Task:
@@ -16,4 +22,14 @@ def make_task(name: str) -> Task:
     return TASKS[name]()
 
 
-__all__ = ["TASKS", "BottleOnPad", "ProgressTracker", "Task", "make_task"]
+__all__ = [
+    "TASKS",
+    "BottleOnPad",
+    "GatherObjects",
+    "ProgressTracker",
+    "RaisableTask",
+    "Task",
+    "UmbrellaRack",
+    "VariedTask",
+    "make_task",
+]

@@ -1,6 +1,8 @@
 """A bottle to be grasped: round body with a dome, neck and cap, made of shapes whose contacts MuJoCo
 computes exactly."""
 
+from collections.abc import Mapping
+
 import mujoco
 import numpy as np
 
@@ -8,10 +10,27 @@ from mivla_ros.simulation.scene import COLLISION_GROUP, VISUAL_GROUP
 
 FOOT_RADIUS = 0.005
 FEET = 8
-COLOURS = {"glass": (0.10, 0.33, 0.78, 1), "label": (0.96, 0.95, 0.90, 1), "cap": (0.87, 0.16, 0.13, 1)}
+Colour = tuple[float, float, float, float]
+COLOURS: Mapping[str, Colour] = {
+    "glass": (0.10, 0.33, 0.78, 1),
+    "label": (0.96, 0.95, 0.90, 1),
+    "cap": (0.87, 0.16, 0.13, 1),
+}
+OTHER_COLOURS: Mapping[str, Colour] = {
+    "glass": (0.55, 0.12, 0.50, 1),
+    "label": (0.98, 0.85, 0.30, 1),
+    "cap": (0.15, 0.15, 0.15, 1),
+}
 
 
-def add_bottle(spec: mujoco.MjSpec, name: str, radius: float, height: float, mass: float) -> None:
+def add_bottle(
+    spec: mujoco.MjSpec,
+    name: str,
+    radius: float,
+    height: float,
+    mass: float,
+    colours: Mapping[str, Colour] = COLOURS,
+) -> None:
     """Add a free bottle; its frame is the centre of its base, z along its axis. Lengths m, mass kg.
 
     Its sides are one capsule (two contacts with a flat finger) and it stands on a ring of small spheres,
@@ -45,13 +64,13 @@ def add_bottle(spec: mujoco.MjSpec, name: str, radius: float, height: float, mas
 
     def skin(kind: mujoco.mjtGeom, lower: float, upper: float, width: float, colour: str) -> None:
         body.add_geom(
-            type=kind, fromto=[0, 0, lower, 0, 0, upper], size=[width, 0, 0], rgba=COLOURS[colour],
+            type=kind, fromto=[0, 0, lower, 0, 0, upper], size=[width, 0, 0], rgba=colours[colour],
             group=VISUAL_GROUP, contype=0, conaffinity=0,
         )  # fmt: skip
 
     skin(cylinder, 0.0, shoulder, radius, "glass")
     body.add_geom(
-        type=sphere, pos=[0, 0, shoulder], size=[radius, 0, 0], rgba=COLOURS["glass"], group=VISUAL_GROUP,
+        type=sphere, pos=[0, 0, shoulder], size=[radius, 0, 0], rgba=colours["glass"], group=VISUAL_GROUP,
         contype=0, conaffinity=0,
     )  # fmt: skip
     skin(cylinder, shoulder, height - 0.018, neck, "glass")

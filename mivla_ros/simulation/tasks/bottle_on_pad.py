@@ -6,7 +6,7 @@ is the first three and the gripper clear of the bottle; ``completion`` reaches 1
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import mujoco
 import numpy as np
@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from mivla_ros.simulation.scene import VISUAL_GROUP
 from mivla_ros.simulation.state import SceneState, TaskProgress
-from mivla_ros.simulation.tasks.bottle import add_bottle
+from mivla_ros.simulation.tasks.bottle import COLOURS, OTHER_COLOURS, Colour, add_bottle
 
 SUBTASKS = ("reach and pick", "move to pad", "put and release", "reset")
 BOTTLE, PAD = "bottle", "pad"
@@ -55,6 +55,8 @@ class BottleOnPad:
     ready_tolerance: float = 0.15
     ready_speed: float = 0.2
 
+    bottle_colours: Mapping[str, Colour] = field(default_factory=lambda: COLOURS, hash=False)
+
     name: str = field(default="bottle_on_pad", init=False)
     objects: tuple[str, ...] = field(default=(BOTTLE, PAD), init=False)
     instructions: tuple[str, ...] = (
@@ -67,7 +69,7 @@ class BottleOnPad:
 
     def build(self, spec: mujoco.MjSpec) -> None:
         """Add bottle and pad to the world body."""
-        add_bottle(spec, BOTTLE, self.bottle_radius, self.bottle_height, self.bottle_mass)
+        add_bottle(spec, BOTTLE, self.bottle_radius, self.bottle_height, self.bottle_mass, self.bottle_colours)
         pad = spec.worldbody.add_body(name=PAD, mocap=True)
         half = self.pad_size / 2
         pad.add_geom(
@@ -93,6 +95,18 @@ class BottleOnPad:
             BOTTLE: np.array([*bottle, self.table_height, np.cos(yaw / 2), 0, 0, np.sin(yaw / 2)]),
             PAD: np.array([*pad, pad_top, np.cos(turn / 2), 0, 0, np.sin(turn / 2)]),
         }
+
+    def raised(self, height: float) -> "BottleOnPad":
+        """On a table ``height`` m higher."""
+        return replace(self, table_height=self.table_height + height)
+
+    def elsewhere(self) -> "BottleOnPad":
+        """Bottle farther out and to the sides than any demonstration has it."""
+        return replace(self, bottle_x=(0.42, 0.46), bottle_y=(-0.24, 0.24), pad_x=(0.27, 0.31))
+
+    def with_other_object(self) -> "BottleOnPad":
+        """A thinner, taller bottle of another colour."""
+        return replace(self, bottle_radius=0.024, bottle_height=0.205, bottle_colours=OTHER_COLOURS)
 
     def tracker(self, ready: Mapping[str, NDArray[np.float64]]) -> "BottleTracker":
         """A judge for one episode; ``ready`` is each arm's joint position (rad) at its start."""

@@ -1,7 +1,7 @@
 """The one interface of every simulated task: what stands in the scene, where, and when it is done."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, Self, runtime_checkable
 
 import mujoco
 import numpy as np
@@ -48,4 +48,26 @@ class Task(Protocol):
 
     def tracker(self, ready: Mapping[str, NDArray[np.float64]]) -> ProgressTracker:
         """A judge for one episode; ``ready`` is each arm's joint position (rad) at its start, by arm name."""
+        ...
+
+
+@runtime_checkable
+class RaisableTask(Task, Protocol):
+    """A task that can stand on a table of another height."""
+
+    def raised(self, height: float) -> Self:
+        """The same task ``height`` m higher; shapes stay."""
+        ...
+
+
+@runtime_checkable
+class VariedTask(Task, Protocol):
+    """A task with places and objects that are held back from demonstrations, to see how well a policy generalises."""
+
+    def elsewhere(self) -> Self:
+        """The same task with its objects in places where no demonstration has them."""
+        ...
+
+    def with_other_object(self) -> Self:
+        """The same task with an object of another size and colour."""
         ...

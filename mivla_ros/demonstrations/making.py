@@ -1,0 +1,173 @@
+"""Many demonstrations in parallel, one bag each; what is there already stays, so a killed run goes on."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mivla_ros.demonstrations.errors import DemonstrationError
+from mivla_ros.demonstrations.expert_run import ExpertRun
+from mivla_ros.evaluation.conditions import arm_bases, condition
+from mivla_ros.robots.profile import load_profile
+from mivla_ros.simulation.tasks import make_task
+
+LIST, PLAN, UNFINISHED = "demonstrations.jsonl", "plan.json", ".unfinished"
+HELD_OUT = 1  # of the task's wordings, the last ones, that no demonstration uses
+
+
+@dataclass(frozen=True)
+class DemonstrationPlan:
+    """What is made: each seed in each condition. disturbance: rad, see ExpertRun. latency, limit: simulated s.
+    keep_failures: also bags of episodes in which the expert failed. task: empty for the profile's."""
+
+    robot: str = "piper"
+    conditions: tuple[str, ...] = ("easy",)
+    seeds: tuple[int, ...] = tuple(range(30))
+    disturbance: float = 0.0
+    latency: float = 0.05
+    limit: float = 60.0
+    task: str = ""
+    keep_failures: bool = False
+
+    def same_data(self) -> dict[str, object]:
+        """All that changes one demonstration; seeds and conditions may be added later."""
+        data = asdict(self)
+        del data["seeds"], data["conditions"]
+        return data
+
+
+@dataclass(frozen=True)
+class Made:
+    """One line of the list. seconds: simulated, until success. bag: empty where none was kept."""
+
+    condition: str
+    seed: int
+    success: bool
+    seconds: float
+    failure: str
+    instruction: str
+    bag: str
+    megabytes: float
+    wall_seconds: float
+
+
+_runs: dict[tuple[str, str, str, float], tuple[ExpertRun, tuple[np.ndarray, ...]]] = {}
+
+
+def make_one(plan: DemonstrationPlan, name: str, seed: int, out: Path) -> Made:
+    """In a worker: one demonstration; the scene of a condition is compiled once a process."""
+    began = time.perf_counter()
+    chosen = condition(name)
+    key = (plan.robot, plan.task, name, plan.latency)
+    if key not in _runs:
+        task = make_task(plan.task or load_profile(plan.robot).task)
+        run = ExpertRun("scripted", None, plan.robot, plan.latency, chosen.task(task))
+        _runs[key] = run, arm_bases(run.profile, run.simulation.frame_pose)
+    run, bases = _runs[key]
+    words = run.simulation.usual_task.instructions
+    known = words[: max(1, len(words) - HELD_OUT)]
+    instruction = known[int(np.random.default_rng([seed, 0x3A7D]).integers(len(known)))]
+    variation = chosen.variation(run.simulation.usual_task, seed, bases)
+    bag = f"{plan.robot}_{name}_{seed:06d}"
+    unfinished = out / UNFINISHED / bag
+    shutil.rmtree(unfinished, ignore_errors=True)
+    metadata = {"seed": str(seed), "condition": name, "task": run.simulation.usual_task.name, "policy": "scripted"}
+    if plan.disturbance:
+        metadata["disturbance"] = f"{plan.disturbance:g} rad"
+    episode = run.record(unfinished, seed, plan.limit, variation, instruction, plan.disturbance, metadata)
+    size = sum(file.stat().st_size for file in unfinished.iterdir()) / 1e6
+    kept = bool(episode.success or plan.keep_failures)
+    if kept:
+        unfinished.replace(out / bag)
+    else:
+        shutil.rmtree(unfinished)
+    failure = (
+        ""
+        if episode.success
+        else episode.failure or (str(episode.reason) if episode.reason.reason else "the time ran out")
+    )
+    return Made(
+        name, seed, bool(episode.success), float(episode.seconds), failure, instruction, bag if kept else "",
+        round(size, 3), round(time.perf_counter() - began, 3),
+    )  # fmt: skip
+
+
+def read_made(out: Path, plan: DemonstrationPlan) -> dict[tuple[str, int], Made]:
+    """What was made already. Raises DemonstrationError where the folder holds demonstrations of another plan."""
+    plan_file, listed = out / PLAN, out / LIST
+    if not plan_file.exists():
+        return {}
+    try:
+        known = json.loads(plan_file.read_text("utf-8"))
+    except ValueError as error:
+        raise DemonstrationError(str(plan_file), f"cannot be read: {error}") from error
+    wanted = plan.same_data()
+    for key, value in wanted.items():
+        if not isinstance(known, dict) or known.get(key) != value:
+            found = known.get(key) if isinstance(known, dict) else known
+            raise DemonstrationError(str(out), f"holds demonstrations with {key} {found!r}, not {value!r}")
+    done: dict[tuple[str, int], Made] = {}
+    lines = listed.read_text("utf-8").splitlines() if listed.exists() else []
+    for number, line in enumerate(lines):
+        try:
+            made = Made(**json.loads(line))
+        except (ValueError, TypeError) as error:
+            if number == len(lines) - 1:
+                break  # killed while it was written
+            raise DemonstrationError(f"{listed}:{number + 1}", f"cannot be read: {error}") from error
+        if not made.bag or (out / made.bag).is_dir():
+            done[made.condition, made.seed] = made
+    return done
+
+
+def make_demonstrations(plan: DemonstrationPlan, out: Path, workers: int = 0) -> Iterator[Made]:
+    """Make what is missing; yields each as it is done, listed in ``out/demonstrations.jsonl``.
+
+    workers: processes; 0: one a core, 1: in this process. Raises DemonstrationError.
+    """
+    if not 0 <= plan.disturbance <= 0.1:
+        raise DemonstrationError("disturbance", f"is {plan.disturbance} rad, must be 0 to 0.1")
+    for name in plan.conditions:
+        condition(name)
+    out.mkdir(parents=True, exist_ok=True)
+    done = read_made(out, plan)
+    shutil.rmtree(out / UNFINISHED, ignore_errors=True)
+    (out / PLAN).write_text(json.dumps(plan.same_data(), indent=2) + "\n", "utf-8")
+    (out / LIST).write_text("".join(json.dumps(asdict(made)) + "\n" for made in done.values()), "utf-8")
+    wanted = [(c, s) for c in plan.conditions for s in plan.seeds if (c, s) not in done]
+    for name, seed in wanted:  # a bag without its line: killed in between
+        shutil.rmtree(out / f"{plan.robot}_{name}_{seed:06d}", ignore_errors=True)
+    with (out / LIST).open("a", encoding="utf-8") as file:
+        for made in _all(plan, wanted, out, workers or len(os.sched_getaffinity(0))):
+            file.write(json.dumps(asdict(made)) + "\n")
+            file.flush()
+            yield made
+    shutil.rmtree(out / UNFINISHED, ignore_errors=True)
+
+
+def _all(plan: DemonstrationPlan, wanted: list[tuple[str, int]], out: Path, workers: int) -> Iterator[Made]:
+    if workers == 1 or len(wanted) < 2:
+        for name, seed in wanted:
+            yield make_one(plan, name, seed, out)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(wanted)), mp_context=context, initializer=_one_thread) as pool:
+        futures = [pool.submit(make_one, plan, name, seed, out) for name, seed in wanted]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _one_thread() -> None:
+    """A worker a core: none of them may start threads of its own."""
+    os.environ["OMP_NUM_THREADS"] = "1"
