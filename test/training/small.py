@@ -1,0 +1,121 @@
+"""A small network and made-up episodes that the tests of training share; run as a program, it trains or writes
+gradients, for tests that need processes of their own."""
+
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mivla_ros.action_space import ACTION_SIZE, EEF, HUMAN, ROBOT
+from mivla_ros.model.contract import make_contract
+from mivla_ros.model.network import build_network
+from mivla_ros.model.presets import TINY
+from mivla_ros.robots.profile import load_profile
+from mivla_ros.training.options import TrainingOptions
+from mivla_ros.training.preparing import PreparedEpisode
+from mivla_ros.training.setting_up import normalisation_of
+from mivla_ros.training.trainer import Job, train
+
+VISION = replace(
+    TINY.vision,
+    image_size=32,
+    encoders=(replace(TINY.vision.encoders[0], width=32, depth=2, hidden=16, native_size=32, grid=8),),
+)
+CONFIG = replace(
+    TINY,
+    horizon=4,
+    vision=VISION,
+    language=replace(TINY.language, width=16, depth=1, heads=2, head_width=8, hidden=32),
+    trunk=replace(TINY.trunk, width=32, depth=2, heads=4, kv_heads=2, ffn_multiple=16, time_features=16),
+)
+OPTIONS = TrainingOptions(steps=8, batch=4, rate=1e-3, warmup=2, save_every=3, validate_every=4, average=0.9)
+
+
+def episode(number: int, embodiment: str = "robot", samples: int = 10) -> PreparedEpisode:
+    """An episode of made-up values; a person's has hands of its own and a robot's labels, a robot's the reverse."""
+    random = np.random.default_rng(number)
+    right_arm = np.zeros(ACTION_SIZE, dtype=bool)
+    right_arm[ROBOT.start + 7 : ROBOT.stop] = right_arm[EEF.start + 7 : EEF.stop] = True
+    hands = np.zeros(ACTION_SIZE, dtype=bool)
+    hands[HUMAN.start + 24 : HUMAN.stop] = True
+    own, imitated = (hands, right_arm) if embodiment == "human" else (right_arm, hands)
+    shape = (samples, CONFIG.horizon, ACTION_SIZE)
+    return PreparedEpisode(
+        name=f"episode {number}",
+        path=f"made up {number}",
+        embodiment=embodiment,
+        robot="piper",
+        label="success",
+        instructions=("Move the bottle.", "Take the bottle."),
+        figures={"seconds": 1.0, "rate": 15.0, "step_seconds": 0.1},
+        findings=(),
+        pixels=random.integers(0, 255, (samples, 2, 3, 32, 32), dtype=np.uint8),
+        seen=np.broadcast_to([True, embodiment == "robot"], (samples, 2)).copy(),
+        state=np.where(own, random.uniform(-1, 1, (samples, ACTION_SIZE)), 0).astype(np.float32),
+        state_mask=np.broadcast_to(own, (samples, ACTION_SIZE)).copy(),
+        actions=np.where(own | imitated, random.uniform(-1, 1, shape), 0).astype(np.float32),
+        own=np.broadcast_to(own, shape).copy(),
+        imitated=np.broadcast_to(imitated, shape).copy(),
+    )
+
+
+def job(episodes: list[PreparedEpisode] | None = None, **changes: object) -> Job:
+    """A job with a network of its own."""
+    training = episodes or [episode(0), episode(1, "human"), episode(2)]
+    made = Job(
+        network=build_network(CONFIG, seed=3),
+        contract=make_contract(load_profile("piper"), CONFIG),
+        normalisation=normalisation_of(training, True),
+        training=training,
+        validation=[episode(9)],
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def killed_at(step: int) -> None:
+    """From now on, this process dies like one that is killed with -9 when that step begins."""
+    from mivla_ros.training import trainer
+
+    own = trainer._step
+
+    def mortal(*arguments: object) -> object:
+        if arguments[4] == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return own(*arguments)  # type: ignore[arg-type]
+
+    trainer._step = mortal  # type: ignore[assignment]
+
+
+def write_gradients(file: Path) -> None:
+    """Gradients of one batch, from as many processes as there are."""
+    from accelerate import Accelerator, DistributedDataParallelKwargs
+    from safetensors.torch import save_file
+
+    from mivla_ros.training.batches import Batches, Samples
+    from mivla_ros.training.imitator import Imitator
+    from mivla_ros.training.trainer import backward
+
+    accelerator = Accelerator(cpu=True, kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)])
+    made = job()
+    wrapped = accelerator.prepare(Imitator(made.network))
+    samples = Samples(made.training, CONFIG, made.normalisation, True)
+    batches = Batches(samples, 6, 0, 0.5, accelerator.process_index, accelerator.num_processes)
+    values, _ = backward(accelerator, wrapped, batches[0], CONFIG.start)
+    if accelerator.is_main_process:
+        found = {n.removeprefix("module."): p.grad for n, p in wrapped.named_parameters() if p.grad is not None}
+        save_file({**found, "loss": torch.tensor(values[0])}, str(file))
+    accelerator.wait_for_everyone()
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    if sys.argv[1] == "gradients":
+        write_gradients(Path(sys.argv[2]))
+    else:
+        if sys.argv[1] == "killed":
+            killed_at(int(sys.argv[3]))
+        train(job(), OPTIONS, Path(sys.argv[2]), show=False)

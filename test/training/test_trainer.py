@@ -1,0 +1,100 @@
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mivla_ros.model.checkpoint import load_checkpoint
+from mivla_ros.training.adapting import finished_network
+from mivla_ros.training.errors import TrainingError
+from mivla_ros.training.options import Adaptation
+from mivla_ros.training.trainer import train
+from test.training.small import CONFIG, OPTIONS, job
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_training_lowers_the_loss_and_keeps_a_checkpoint_with_curves(tmp_path):
+    options = replace(OPTIONS, steps=80, batch=8, rate=3e-3, average=0.0, colour=0.0, validate_every=80, save_every=80)
+    result = train(job(), options, tmp_path, show=False)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    losses = [row["loss"] for row in rows if row["kind"] == "train"]
+    assert np.mean(losses[-8:]) < 0.97 * np.mean(losses[:8])
+    assert load_checkpoint(result.checkpoint).config == CONFIG
+    assert (tmp_path / "curves.png").stat().st_size > 1000
+    assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_lora_trains_little_and_its_checkpoint_is_an_ordinary_one(tmp_path):
+    made = job()
+    before = {key: value.clone() for key, value in made.network.state_dict().items()}
+    options = replace(OPTIONS, adaptation=Adaptation.LORA, rank=2, average=0.0, steps=4)
+    train(made, options, tmp_path, show=False)
+    after = load_checkpoint(tmp_path / "last").network.state_dict()
+    assert after.keys() == before.keys()
+    changed = {key for key in before if not torch.equal(before[key], after[key])}
+    assert any(key.startswith("trunk.blocks") for key in changed)
+    assert not any(key.startswith(("vision.", "language.")) for key in changed)
+    merged = finished_network(made.network).state_dict()
+    assert all(torch.equal(merged[key], after[key]) for key in after)
+
+
+def test_frozen_parts_stay(tmp_path):
+    made = job()
+    before = {key: value.clone() for key, value in made.network.state_dict().items()}
+    train(made, replace(OPTIONS, steps=2, average=0.0, frozen=("vision", "language")), tmp_path, show=False)
+    after = load_checkpoint(tmp_path / "last").network.state_dict()
+    same = {key for key in before if torch.equal(before[key], after[key])}
+    assert {key for key in before if key.startswith(("vision.enc", "language."))} <= same
+    assert any(key.startswith("trunk.") for key in before.keys() - same)
+
+
+def test_the_best_checkpoint_is_the_one_that_succeeds_most(tmp_path):
+    shares = {2: 0.2, 4: 0.9, 6: 0.4}
+    made = replace(job(), rollouts=lambda folder, step: shares[step])
+    options = replace(OPTIONS, steps=6, rollouts=10, rollout_every=2)
+    assert train(made, options, tmp_path, show=False).best == (0.9, 4)
+    assert load_checkpoint(tmp_path / "best").manifest.notes["trained"] == "4 steps"
+
+
+def test_a_value_that_is_not_finite_is_named_by_its_episode(tmp_path):
+    made = job()
+    made.training[0].actions[...] = np.nan
+    with pytest.raises(TrainingError, match="made up 0: actions of sample"):
+        train(made, OPTIONS, tmp_path, show=False)
+
+
+def test_running_out_of_memory_is_one_clear_error(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+    monkeypatch.setattr("mivla_ros.training.trainer._step", full)
+    with pytest.raises(TrainingError, match="memory: ran out at step 0 with --batch 4"):
+        train(job(), OPTIONS, tmp_path, show=False)
+
+
+def test_two_processes_give_the_gradients_of_one_with_the_whole_batch(tmp_path):
+    root = Path(__file__).parents[2]
+    one = [sys.executable, "-m", "test.training.small", "gradients", str(tmp_path / "one.safetensors")]
+    two = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m",
+        "test.training.small", "gradients", str(tmp_path / "two.safetensors"),
+    ]  # fmt: skip
+    for command in (one, two):
+        subprocess.run(command, cwd=root, check=True, timeout=300)
+    alone, shared = load_file(tmp_path / "one.safetensors"), load_file(tmp_path / "two.safetensors")
+    assert alone.keys() == shared.keys()
+    assert any(value.abs().max() > 1e-3 for key, value in alone.items() if key != "loss")
+    for key, value in alone.items():
+        torch.testing.assert_close(shared[key], value, rtol=1e-4, atol=1e-6, msg=lambda text, key=key: f"{key}: {text}")
