@@ -1,6 +1,7 @@
 """Installs mivla_bringup: launch files, configuration and RViz views."""
 
 from glob import glob
+from os.path import isfile
 
 from setuptools import setup
 
@@ -17,7 +18,10 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
-        *((f"share/{PACKAGE}/{folder}", sorted(glob(f"{folder}/*"))) for folder in ("launch", "config", "rviz")),
+        *(
+            (f"share/{PACKAGE}/{folder}", sorted(filter(isfile, glob(f"{folder}/*"))))
+            for folder in ("launch", "config", "rviz", *sorted(glob("config/moveit/*")))
+        ),
     ],
     zip_safe=False,
 )

@@ -29,6 +29,7 @@ class Reason(IntEnum):
     CHUNK_INVALID = 204  # NaN, empty, wrong sizes, unknown arm, joint or frame
     CHUNK_OUT_OF_RANGE = 205  # values of an impossible size (degrees sent as radians, mm as m)
     CHUNK_FOREIGN_SESSION = 206  # a second policy node publishes on the same topic
+    POLICY_SILENT = 207  # the policy node whose chunk is executed is not heard any more
     JOINTS_MISSING = 210  # a joint of the profile is not in the joint states
     JOINTS_STALE = 211  # joint states are older than their limit
     TRANSFORM_MISSING = 212  # TF does not connect the chunk's frame and the arm's base
@@ -44,6 +45,7 @@ class Reason(IntEnum):
     SINGULARITY = 227  # too near a singularity to follow without wild joint motion
     CLOCK_JUMP = 230  # time went backwards, or far forwards
     TRACKING_ERROR = 231  # the arm is too far from where it was sent
+    RESTARTED = 232  # this node was restarted while a policy was moving the arms
     SIMULATION_FAILED = 300  # physics diverged, or rendering failed
     DRIVER_SILENT = 310  # the driver sends no feedback
     DRIVER_REFUSED = 311  # the driver refused to enable or to move
@@ -52,6 +54,10 @@ class Reason(IntEnum):
     FOLDER_GONE = 401  # the recording's folder has disappeared
     TOPIC_MISSING = 402  # a topic of the list is not published
     RECORDING_FAILED = 403  # the writer raised an error
+    RECORDER_BUSY = 404  # another episode is being recorded
+    RECORDER_IDLE = 405  # no episode is being recorded
+    EPISODE_UNKNOWN = 406  # there is no episode of that name
+    RECORDER_MISSING = 407  # no recorder answers
     OPERATOR_STOP = 500  # the stop service was called
     TASK_CANCELLED = 501  # the task's goal was cancelled
     TASK_TIMEOUT = 502  # the task's time was up

@@ -31,11 +31,15 @@ def _imports(file: Path) -> set[str]:
     return names
 
 
+# `mivla doctor` looks at a live graph: it imports its node when it runs, and says so where there is no ROS
+NEEDS_ROS = {"commands/doctor.py": {"mivla_ros.nodes.doctor_node"}}
+
+
 @pytest.mark.parametrize(
     "file", [f for f in sorted((ROOT / "mivla_ros").rglob("*.py")) if "nodes" not in f.parts], ids=lambda f: f.name
 )
 def test_the_core_imports_no_ros_and_nothing_of_nodes(file: Path) -> None:
-    for name in _imports(file):
+    for name in _imports(file) - NEEDS_ROS.get(file.relative_to(ROOT / "mivla_ros").as_posix(), set()):
         first = name.split(".")[0]
         assert first not in ROS and not first.endswith("_msgs"), f"{file} imports {name}"
         assert not name.startswith("mivla_ros.nodes"), f"{file} imports {name}"

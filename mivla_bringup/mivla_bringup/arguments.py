@@ -8,7 +8,11 @@ from pathlib import Path
 from launch import LaunchContext
 from launch.actions import DeclareLaunchArgument
 
-POLICIES = ("scripted", "demonstration")
+from mivla_ros.hardware.driver_names import Driver
+
+POLICIES = ("scripted", "demonstration", "mivla", "h_rdt", "openpi", "replay")
+LEARNED = ("mivla", "h_rdt")
+DRIVERS = tuple(str(driver) for driver in Driver)
 DISCOVERY_VARIABLE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
 LOG_LEVELS = ("debug", "info", "warn", "error")
 
@@ -81,6 +85,34 @@ def _namespace(text: str) -> str:
     return name
 
 
+def _folder(text: str) -> str:
+    if text and not Path(text).expanduser().is_dir():
+        raise ValueError("is a file, must be a folder" if Path(text).expanduser().exists() else "is not a folder")
+    return str(Path(text).expanduser().resolve()) if text else ""
+
+
+def _episode(text: str) -> str:
+    folder, _, number = text.rpartition("#")
+    path = Path(text).expanduser()
+    if folder and number.isdigit() and not path.exists():
+        path = Path(folder).expanduser()
+    else:
+        number = ""
+    if text and not path.exists():
+        raise ValueError("is not there")
+    return f"{path.resolve()}{'#' * bool(number)}{number}" if text else ""
+
+
+def _url(text: str) -> str:
+    if text and not text.startswith(("ws://", "wss://")):
+        raise ValueError("must be ws://HOST:PORT or wss://HOST:PORT")
+    return text.strip()
+
+
+def _adapter(text: str) -> str:
+    return _file(text) if text.endswith((".yaml", ".yml")) else text.strip()
+
+
 def _words(text: str) -> str:
     return text.strip()
 
@@ -99,16 +131,34 @@ def arguments(robot: str, parameters_file: str) -> tuple[Argument, ...]:
         Argument(
             "demonstration", "", "File that policy:=demonstration plays (EEF motion or hand trajectory, .npz).", _file
         ),
+        Argument("episode", "", "Recorded episode that policy:=replay plays (folder, file, SET#NUMBER).", _episode),
+        Argument("policy_url", "", "Server that policy:=openpi asks, ws://HOST:PORT or wss://HOST:PORT.", _url),
+        Argument(
+            "policy_adapter",
+            "mivla",
+            "Layout of that server: mivla (of mivla serve), a name, or a YAML file.",
+            _adapter,
+        ),
+        Argument("policy_api_key_file", "", "File whose first line is the API key of that server.", _file),
+        Argument("checkpoint", "", f"Checkpoint's folder that policy:={' or '.join(LEARNED)} runs.", _folder),
         Argument("policy_options", "", "Options of the policy, NAME=VALUE with spaces between.", _words),
+        Argument("deadline", "0", "Seconds an inference may take; 0: as the parameters file says.", _seconds),
         Argument("simulated", "true", "true: physics and cameras simulated here; false: a robot is there.", _boolean),
+        Argument("driver", "none", f"Who moves a real robot: {', '.join(DRIVERS)}.", _one_of(*DRIVERS)),
+        Argument("driver_options", "", "Options of the driver's adapter, NAME=VALUE with spaces between.", _words),
         Argument("seed", "0", "Seed of the simulated scene and of the policy (whole number).", _integer),
         Argument("viewer", "false", "true: open a window on the simulation, where there is a screen.", _boolean),
         Argument("rviz", "false", "true: open RViz with robot, frames, cameras, chunk and path.", _boolean),
         Argument(
             "namespace", "", "Namespace of every node and topic, for a second robot beside the first.", _namespace
         ),
-        Argument("record", "false", "true: record every stream into a rosbag2 folder (MCAP).", _boolean),
-        Argument("record_folder", "recordings", "Folder in which record:=true makes one folder a launch.", _words),
+        Argument(
+            "record",
+            "false",
+            "true: record by itself, one rosbag2 folder (MCAP) a task; false: when asked to.",
+            _boolean,
+        ),
+        Argument("record_folder", "recordings", "Folder in which each recorded episode gets a folder.", _words),
         Argument(
             "network", str(on_network()).lower(), "true: speak to other machines; false: stay on this one.", _boolean
         ),
@@ -132,8 +182,16 @@ class Settings:
     policy: str
     instruction: str
     demonstration: str
+    episode: str
+    policy_url: str
+    policy_adapter: str
+    policy_api_key_file: str
+    checkpoint: str
     policy_options: str
+    deadline: float
     simulated: bool
+    driver: str
+    driver_options: str
     seed: int
     viewer: bool
     rviz: bool
@@ -160,8 +218,16 @@ def read_settings(context: LaunchContext, declared: tuple[Argument, ...]) -> Set
     settings = Settings(**values)  # type: ignore[arg-type]
     if settings.policy == "demonstration" and not settings.demonstration:
         raise ArgumentError("demonstration", "", "policy:=demonstration needs demonstration:=FILE to play")
+    if settings.policy == "openpi" and not settings.policy_url:
+        raise ArgumentError("policy_url", "", "policy:=openpi needs policy_url:=ws://HOST:PORT to ask")
+    if settings.policy == "replay" and not settings.episode:
+        raise ArgumentError("episode", "", "policy:=replay needs episode:=PATH to play")
+    if settings.policy in LEARNED and not settings.checkpoint:
+        raise ArgumentError("checkpoint", "", f"policy:={settings.policy} needs checkpoint:=FOLDER to run")
     if settings.policy == "scripted" and not settings.simulated:
         raise ArgumentError("policy", "scripted", "reads the simulator's truth and cannot drive a real robot")
+    if settings.simulated and settings.driver != Driver.NONE:
+        raise ArgumentError("driver", settings.driver, "needs simulated:=false")
     if (settings.viewer or settings.exit_on_success) and not settings.simulated:
         name = "viewer" if settings.viewer else "exit_on_success"
         raise ArgumentError(name, "true", "needs simulated:=true")

@@ -21,7 +21,16 @@ from launch.events.process import ProcessExited
 from launch_ros.actions import Node, PushRosNamespace, SetParameter, SetRemap
 from launch_ros.parameter_descriptions import ParameterValue
 
-from mivla_bringup.arguments import DISCOVERY_VARIABLE, ArgumentError, Settings, arguments, on_network, read_settings
+from mivla_bringup.arguments import (
+    DISCOVERY_VARIABLE,
+    LEARNED,
+    ArgumentError,
+    Settings,
+    arguments,
+    on_network,
+    read_settings,
+)
+from mivla_ros.hardware.driver_names import ADAPTED
 from mivla_ros.robots.description import robot_description
 from mivla_ros.robots.profile import RobotProfile, load_profile
 
@@ -59,6 +68,10 @@ def _middleware(settings: Settings, share: Path) -> list[LaunchDescriptionEntity
     return [*actions, SetEnvironmentVariable(FAST_DDS_VARIABLE, str(profile))]
 
 
+LATENESS = ["JOINTS_STALE", "STREAM_STALE", "STREAM_MISSING", "TRANSFORM_STALE", "CHUNK_EXPIRED", "POLICY_SILENT"]
+"""What a simulator on a busy machine does and a robot's driver does not; there the arm holds and goes on by itself."""
+
+
 def _nodes(profile: RobotProfile, settings: Settings, share: Path) -> list[LaunchDescriptionEntity]:
     urdf = robot_description(profile)
     description = {"robot_description": ParameterValue(urdf, value_type=str)}
@@ -81,22 +94,29 @@ def _nodes(profile: RobotProfile, settings: Settings, share: Path) -> list[Launc
             output="screen",
             parameters=[description, {"publish_frequency": profile.command_rate}],
         ),
-        suite_node("retargeting", {}),
+        suite_node("retargeting", {"resumes_after": LATENESS} if settings.simulated else {}),
         suite_node(
             "policy",
             {
                 "policy": settings.policy,
                 "instruction": settings.instruction,
                 "demonstration.file": settings.demonstration,
-                "options": settings.policy_options.split() or [""],
+                "options": policy_options(settings) or [""],
                 "seed": settings.seed,
+                # what is recorded are the compressed images: the policy looks at the same bytes
+                **({"image_transport": "compressed"} if settings.record else {}),
+                **({"deadline": settings.deadline} if settings.deadline else {}),
             },
         ),
     ]
     if settings.simulated:
         needed.insert(0, suite_node("simulation", {"seed": settings.seed, "viewer": settings.viewer}))
-    if settings.record:
-        needed.append(suite_node("recorder", {"folder": str(Path(settings.record_folder).resolve())}))
+    elif settings.driver in ADAPTED:
+        needed.insert(
+            0, suite_node("hardware", {"driver": settings.driver, "options": settings.driver_options.split() or [""]})
+        )
+    folder = str(Path(settings.record_folder).resolve())
+    needed.append(suite_node("recorder", {"folder": folder, "automatic": settings.record}))
     optional = [_rviz(share)] if settings.rviz else []
     watch = []
     if settings.exit_on_success or settings.timeout:
@@ -118,6 +138,22 @@ def _nodes(profile: RobotProfile, settings: Settings, share: Path) -> list[Launc
     handlers = [RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_needed_node_ended)) for node in needed]
     handlers += [RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_task_ended)) for node in watch]
     return [*handlers, group]
+
+
+def policy_options(settings: Settings) -> list[str]:
+    """Options of the policy, NAME=VALUE: the arguments made for it, then what policy_options says."""
+    given: dict[str, str] = {}
+    if settings.policy == "openpi":
+        given = {
+            "url": settings.policy_url,
+            "adapter": settings.policy_adapter,
+            "api_key_file": settings.policy_api_key_file,
+        }
+    elif settings.policy == "replay":
+        given = {"path": settings.episode}
+    elif settings.policy in LEARNED:
+        given = {"checkpoint": settings.checkpoint}
+    return [*(f"{name}={value}" for name, value in given.items() if value), *settings.policy_options.split()]
 
 
 def _rviz(share: Path) -> Node:

@@ -86,6 +86,19 @@ def stop_reason_message(stop: Stop) -> StopReasonMessage:
     )
 
 
+def stop_from_message(message: StopReasonMessage) -> Stop:
+    """A reason with its evidence from its message; an unknown code keeps its name in the words."""
+    try:
+        reason = Reason(message.code)
+    except ValueError:
+        return Stop(
+            Reason.OPERATOR_STOP,
+            message.subject,
+            message=f"{message.name} ({message.code}): {message.message}",
+        )
+    return Stop(reason, message.subject, message.value, message.limit, message.unit)
+
+
 def chunk_message(chunk: ActionChunk) -> ActionChunkMessage:
     """A chunk to its message."""
     message = ActionChunkMessage()

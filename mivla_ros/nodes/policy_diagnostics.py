@@ -8,13 +8,16 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from diagnostic_updater import DiagnosticStatusWrapper, Updater
 from rclpy.lifecycle import LifecycleNode
 
+from mivla_ros.nodes.diagnosis import add_reason
 from mivla_ros.observations import Synchroniser
 from mivla_ros.policies.runner import PolicyRunner, PolicyState
 from mivla_ros.stop_reasons import Reason
 
+RATE_SECONDS = 0.5  # least time to count a rate over
+
 
 class PolicyDiagnostics:
-    """Publishes once a second while the node is configured."""
+    """Publishes once a second, and at every ``update``, while the node is configured."""
 
     def __init__(
         self,
@@ -26,6 +29,7 @@ class PolicyDiagnostics:
     ) -> None:
         self._runner, self._synchroniser, self._now_ns = runner, synchroniser, now_ns
         self._counts: Counter[str] = Counter()
+        self._rates: dict[str, float] = {}
         self._counted_ns = now_ns()
         self._node = node
         self._updater = Updater(node, period=1.0)
@@ -39,6 +43,10 @@ class PolicyDiagnostics:
         self._node.destroy_publisher(self._updater.publisher)
         self._node.undeclare_parameter(self._updater.period_parameter)
 
+    def update(self) -> None:
+        """Publish now."""
+        self._updater.force_update()
+
     def _policy(self, wrapper: DiagnosticStatusWrapper) -> DiagnosticStatusWrapper:
         status = self._runner.status()
         level = DiagnosticStatus.OK
@@ -48,6 +56,7 @@ class PolicyDiagnostics:
             level = DiagnosticStatus.WARN
         words = status.state.name.lower()
         wrapper.summary(level, f"{words}: {status.reason}" if status.reason.reason is not Reason.NONE else words)
+        add_reason(wrapper, status.reason)
         wrapper.add("policy", self._runner.policy.spec.name)
         wrapper.add("revision", self._runner.policy.spec.revision)
         wrapper.add("instruction", status.instruction)
@@ -76,11 +85,13 @@ class PolicyDiagnostics:
         else:
             wrapper.summary(DiagnosticStatus.OK, f"{len(ages)} streams")
         for name, age in ages.items():
-            rate = (counts[name] - self._counts[name]) / seconds if seconds > 0 else 0.0
-            wrapper.add(f"{name}: rate, Hz", f"{rate:.1f}")
+            if not 0 <= seconds < RATE_SECONDS or name not in self._rates:
+                self._rates[name] = (counts[name] - self._counts[name]) / seconds if seconds > 0 else 0.0
+            wrapper.add(f"{name}: rate, Hz", f"{self._rates[name]:.1f}")
             wrapper.add(f"{name}: age, s", f"{age:.3f}")
             wrapper.add(f"{name}: received", str(counts[name]))
             wrapper.add(f"{name}: duplicate", str(counts[f"{name}:duplicate"]))
             wrapper.add(f"{name}: invalid", str(counts[f"{name}:invalid"]))
-        self._counts, self._counted_ns = counts, now_ns
+        if not 0 <= seconds < RATE_SECONDS:
+            self._counts, self._counted_ns = counts, now_ns
         return wrapper

@@ -11,6 +11,7 @@ from mivla_msgs.msg import ObjectPoses
 from mivla_ros.nodes import qos
 from mivla_ros.nodes.conversions import pose_array, time_ns
 from mivla_ros.observations import Synchroniser
+from mivla_ros.observations.compressed_image import rgb_from_compressed
 from mivla_ros.robots.profile import CameraProfile
 
 
@@ -51,7 +52,7 @@ class PolicyInputs:
     def _on_image(self, camera: str, message: Image | CompressedImage) -> None:
         try:
             if isinstance(message, CompressedImage):
-                rgb = self._bridge.compressed_imgmsg_to_cv2(message, "rgb8")
+                rgb = rgb_from_compressed(memoryview(message.data))
             else:
                 rgb = self._bridge.imgmsg_to_cv2(message, "rgb8")
         except (CvBridgeError, ValueError, TypeError) as error:

@@ -8,11 +8,10 @@ from geometry_msgs.msg import Point
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from mivla_msgs.msg import PolicyStatus, StopReason
+from mivla_msgs.msg import PolicyStatus
 from mivla_ros.action_chunk import ActionChunk, ArmActions
 from mivla_ros.nodes.conversions import Array, duration_message, point_message, stop_reason_message
 from mivla_ros.policies.runner import PolicyRunner, RunnerStatus
-from mivla_ros.stop_reasons import Reason, Stop
 
 PATH = ColorRGBA(r=0.2, g=0.5, b=1.0, a=0.9)
 OPEN = ColorRGBA(r=0.2, g=0.9, b=0.3, a=0.9)
@@ -40,19 +39,6 @@ def status_message(status: RunnerStatus, runner: PolicyRunner, robot: str, stamp
     message.header.stamp = stamp
     message.session.uuid = np.frombuffer(runner.session, dtype=np.uint8)
     return message
-
-
-def stop_from_message(message: StopReason) -> Stop:
-    """A reason with its evidence from its message; an unknown code keeps its name in the words."""
-    try:
-        reason = Reason(message.code)
-    except ValueError:
-        return Stop(
-            Reason.OPERATOR_STOP,
-            message.subject,
-            message=f"{message.name} ({message.code}): {message.message}",
-        )
-    return Stop(reason, message.subject, message.value, message.limit, message.unit)
 
 
 def chunk_markers(chunk: ActionChunk, stamp: Time) -> MarkerArray:

@@ -18,10 +18,10 @@ from visualization_msgs.msg import MarkerArray
 from mivla_msgs.msg import ActionChunk, ExecutedSteps, PolicyStatus, RetargetingStatus, TaskProgress
 from mivla_ros.kinematics import KinematicsError, chain_from_urdf, forward_kinematics
 from mivla_ros.nodes import qos
-from mivla_ros.nodes.conversions import chunk_message, stop_reason_message, time_message, time_ns
+from mivla_ros.nodes.conversions import chunk_message, stop_from_message, stop_reason_message, time_message, time_ns
 from mivla_ros.nodes.policy_diagnostics import PolicyDiagnostics
 from mivla_ros.nodes.policy_inputs import PolicyInputs
-from mivla_ros.nodes.policy_messages import chunk_markers, status_message, stop_from_message
+from mivla_ros.nodes.policy_messages import chunk_markers, status_message
 from mivla_ros.nodes.policy_node_parameters import policy_node_parameters
 from mivla_ros.nodes.policy_task_server import PolicyTaskServer
 from mivla_ros.nodes.process import run_node
@@ -29,14 +29,15 @@ from mivla_ros.observations import StreamLimits, Synchroniser
 from mivla_ros.policies.options import split_options
 from mivla_ros.policies.policy import PolicyError
 from mivla_ros.policies.registry import PolicyContext, entry, make_policy
-from mivla_ros.policies.runner import PolicyRunner, PolicyState, RunnerOptions
+from mivla_ros.policies.runner import PolicyRunner, PolicyState, RunnerOptions, RunnerStatus
 from mivla_ros.policies.task_outcome import Judgement, TaskLimits
 from mivla_ros.robots.description import DescriptionError, robot_description
 from mivla_ros.robots.profile import CameraProfile, load_profile
+from mivla_ros.silence import Silence
 from mivla_ros.stop_reasons import Reason, Stop
 
 WATCH_SECONDS = 0.05  # between two looks for a change of status
-STATUS_SECONDS = 1.0
+STATUS_SECONDS = 0.1  # the retargeting node takes silence for this node's end
 WAKE_SECONDS = 0.1  # the worker looks by itself that often, so that a silent stream is noticed
 JUDGE_SECONDS = 3.0  # a task progress older than this says nothing about now
 
@@ -61,6 +62,7 @@ class PolicyNode(LifecycleNode):
         self._executed_total = 0
         self._published: tuple[object, ...] = ()
         self._published_at = 0.0
+        self._retargeting_silence: Silence | None = None
         self._status_publisher = self.create_publisher(PolicyStatus, "mivla/policy_status", qos.STATE)
 
     def start(self) -> None:
@@ -159,6 +161,7 @@ class PolicyNode(LifecycleNode):
         ):
             subscription = self.create_subscription(kind, topic, callback, quality)
             self._undo.append(partial(self.destroy_subscription, subscription))
+        self._retargeting_silence = None
         if self._listener.get_params().require_retargeting:
             runner.wait_for(NOT_READY)
         self._server = PolicyTaskServer(
@@ -172,8 +175,8 @@ class PolicyNode(LifecycleNode):
             lambda: self._is_active,
         )
         self._undo.append(self._server.close)
-        diagnostics = PolicyDiagnostics(self, runner, self._synchroniser, self._profile.name, self._now_ns)
-        self._undo.append(diagnostics.close)
+        self._diagnostics = PolicyDiagnostics(self, runner, self._synchroniser, self._profile.name, self._now_ns)
+        self._undo.append(self._diagnostics.close)
         # the wall clock, so that a simulator that has stopped is still reported on
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         timer = self.create_timer(WATCH_SECONDS, self._watch, clock=self._steady)
@@ -214,6 +217,9 @@ class PolicyNode(LifecycleNode):
 
     def close(self) -> None:
         """End the worker and unload the policy; may be called twice."""
+        if self._runner is not None:
+            self._runner.stop(Stop(Reason.SHUTDOWN, "policy node"))
+            self._publish_status(self._runner.status())
         self._end_worker()
         self._unload()
 
@@ -261,11 +267,15 @@ class PolicyNode(LifecycleNode):
             message.sequence,
             message.executed_steps,
             message.total_executed_steps,
+            message.first_step,
         )
 
     def _on_retargeting(self, message: RetargetingStatus) -> None:
         if self._runner is None:
             return
+        if self._retargeting_silence is None:
+            self._retargeting_silence = Silence(2 * WATCH_SECONDS)
+        self._retargeting_silence.heard()
         if self._listener.get_params().require_retargeting:
             self._runner.wait_for(NOT_READY if message.state in NOT_READY_STATES else None)
         stopped = message.state == RetargetingStatus.STOPPED
@@ -327,6 +337,7 @@ class PolicyNode(LifecycleNode):
         """Publish the status at every change and once a second; judge the running goal."""
         if self._runner is None:
             return
+        self._listen_for_retargeting()
         self._server.tick()
         if not self._server.active:
             self._goal_words = ""
@@ -343,9 +354,24 @@ class PolicyNode(LifecycleNode):
             return
         if key[:3] != self._published[:3] and status.reason.reason is not Reason.NONE:
             self.get_logger().info(f"{status.state.name.lower()}: {status.reason}")
+        if key[:3] != self._published[:3]:
+            self._diagnostics.update()
         self._published, self._published_at = key, now
+        self._publish_status(status)
+
+    def _publish_status(self, status: RunnerStatus) -> None:
+        assert self._runner is not None
         stamp = self.get_clock().now().to_msg()
         self._status_publisher.publish(status_message(status, self._runner, self._profile.name, stamp))
+
+    def _listen_for_retargeting(self) -> None:
+        """A retargeting node that has been there and says nothing more executes nothing more."""
+        silence, parameters = self._retargeting_silence, self._listener.get_params()
+        if self._runner is None or silence is None or not parameters.require_retargeting:
+            return
+        seconds, limit = silence.look(self._now_ns(), self._steady.now().nanoseconds), parameters.retargeting_timeout
+        if seconds > limit:
+            self._runner.wait_for(Stop(Reason.STREAM_STALE, "mivla/retargeting_status", seconds, limit, "s"))
 
     def _publish_unconfigured(self, reason: Stop) -> None:
         message = PolicyStatus(state=PolicyStatus.UNCONFIGURED, reason=stop_reason_message(reason))

@@ -11,6 +11,7 @@ from rclpy.task import Future
 
 from mivla_msgs.action import ExecuteTask
 from mivla_ros.nodes.conversions import stop_reason_message
+from mivla_ros.nodes.recorder_client import RecorderClient
 from mivla_ros.policies.runner import PolicyRunner, PolicyState
 from mivla_ros.policies.task_outcome import Judgement, Outcome, TaskLimits, task_outcome
 from mivla_ros.stop_reasons import RUNNING, Reason, Stop
@@ -53,6 +54,8 @@ class PolicyTaskServer:
         self._limits, self._judgement, self._begin, self._executed = limits, judgement, begin, executed
         self._ready = ready
         self._running: _Running | None = None
+        self._newest: ServerGoalHandle | None = None
+        self._recorder = RecorderClient(node)
         self._server = ActionServer(
             node,
             ExecuteTask,
@@ -71,6 +74,7 @@ class PolicyTaskServer:
         """End the running goal and the server."""
         self.end(Outcome.STOPPED, Stop(Reason.SHUTDOWN, "policy node"))
         self._server.destroy()
+        self._recorder.close()
 
     def end(self, outcome: Outcome, reason: Stop) -> None:
         """End the running goal, if there is one."""
@@ -80,6 +84,7 @@ class PolicyTaskServer:
 
     def tick(self) -> None:
         """Judge the running goal and report on it."""
+        self._recorder.tick()
         running = self._running
         if running is None:
             return
@@ -123,10 +128,20 @@ class PolicyTaskServer:
     async def _execute(self, handle: ServerGoalHandle) -> ExecuteTask.Result:
         goal, now_ns = handle.request, self._now_ns()
         self.end(Outcome.CANCELLED, Stop(Reason.TASK_CANCELLED, "task", message="replaced by a newer goal"))
+        self._newest, episode = handle, ""
         if goal.record:
-            self._node.get_logger().warning(
-                "this goal asks for a recording; no recorder is connected, nothing is recorded"
-            )
+            episode, refused = await self._recorder.start(goal.instruction, goal.tags)
+            if refused.reason is not Reason.NONE:
+                self._node.get_logger().error(
+                    f"task {goal.instruction!r} not begun, it could not be recorded: {refused}"
+                )
+                handle.abort()
+                return _result(Outcome.STOPPED, refused)
+            if self._newest is not handle:
+                await self._recorder.stop(Outcome.CANCELLED, "replaced by a newer goal")
+                handle.abort()
+                return _result(Outcome.CANCELLED, Stop(Reason.TASK_CANCELLED, "task"), episode)
+            now_ns = self._now_ns()
         usual = self._limits()
         self._begin(goal.instruction)
         status = self._runner.status()
@@ -141,12 +156,13 @@ class PolicyTaskServer:
         )
         outcome, reason, running = await self._running.done
         judgement = self._judgement()
-        result = ExecuteTask.Result(
-            outcome=int(outcome),
-            reason=stop_reason_message(RUNNING if outcome in (Outcome.SUCCEEDED, Outcome.FINISHED) else reason),
-            completion=nan if judgement is None else judgement.completion,
-            seconds=(self._now_ns() - running.started_ns) / 1e9,
-        )
+        result = _result(outcome, reason, episode)
+        result.completion = nan if judgement is None else judgement.completion
+        result.seconds = (self._now_ns() - running.started_ns) / 1e9
+        if goal.record:
+            lost = await self._recorder.stop(outcome, "" if reason.reason is Reason.NONE else str(reason))
+            if lost.reason is not Reason.NONE:
+                self._node.get_logger().error(f"the recording of task {goal.instruction!r} is not whole: {lost}")
         if handle.is_cancel_requested:
             handle.canceled()
         elif outcome in (Outcome.SUCCEEDED, Outcome.FINISHED):
@@ -155,3 +171,10 @@ class PolicyTaskServer:
             handle.abort()
         self._node.get_logger().info(f"task {goal.instruction!r}: {outcome.name.lower()} ({reason})")
         return result
+
+
+def _result(outcome: Outcome, reason: Stop, episode: str = "") -> ExecuteTask.Result:
+    done = outcome in (Outcome.SUCCEEDED, Outcome.FINISHED)
+    return ExecuteTask.Result(
+        outcome=int(outcome), reason=stop_reason_message(RUNNING if done else reason), completion=nan, episode=episode
+    )

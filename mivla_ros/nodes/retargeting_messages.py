@@ -11,9 +11,16 @@ from trajectory_msgs.msg import JointTrajectoryPoint
 from visualization_msgs.msg import Marker, MarkerArray
 
 from mivla_msgs.msg import ExecutedSteps as ExecutedStepsMessage
-from mivla_msgs.msg import RetargetingStatus
-from mivla_ros.nodes.conversions import Array, duration_message, stop_reason_message, time_message
+from mivla_msgs.msg import PolicyStatus, RetargetingStatus
+from mivla_ros.nodes.conversions import (
+    Array,
+    duration_message,
+    stop_from_message,
+    stop_reason_message,
+    time_message,
+)
 from mivla_ros.retargeting import Command, Follower, Mode
+from mivla_ros.retargeting.faults import PolicyReport
 from mivla_ros.retargeting.progress import ExecutedSteps
 
 STATES = {
@@ -35,7 +42,8 @@ def trajectory_message(command: Command) -> JointTrajectoryMessage:
     trajectory = command.trajectory
     if trajectory is None:
         return message
-    message.header.stamp = time_message(trajectory.start_ns)
+    if not command.at_once:  # a stamp of zero begins on arrival
+        message.header.stamp = time_message(trajectory.start_ns)
     rows = zip(trajectory.positions.tolist(), trajectory.velocities.tolist(), strict=True)
     message.points = [
         JointTrajectoryPoint(
@@ -97,6 +105,17 @@ def status_message(follower: Follower, robot: str, now_ns: int) -> RetargetingSt
     )
     message.header.stamp = time_message(now_ns)
     return message
+
+
+def policy_report(message: PolicyStatus) -> PolicyReport:
+    """What a policy node says about itself, as the core sees it."""
+    return PolicyReport(
+        session=bytes(message.session.uuid),
+        generation=message.generation,
+        sequence=message.sequence,
+        reason=stop_from_message(message.reason),
+        idle=message.state in (PolicyStatus.UNCONFIGURED, PolicyStatus.INACTIVE),
+    )
 
 
 def path_markers(paths: dict[str, tuple[str, Array]], now_ns: int) -> MarkerArray:

@@ -12,32 +12,39 @@ from visualization_msgs.msg import MarkerArray
 
 from mivla_msgs.msg import ActionChunk as ActionChunkMessage
 from mivla_msgs.msg import ExecutedSteps as ExecutedStepsMessage
-from mivla_msgs.msg import RetargetingStatus
+from mivla_msgs.msg import PolicyStatus, RetargetingStatus
 from mivla_msgs.srv import Release, Stop
 from mivla_ros.action_chunk import NANOSECONDS, ActionChunk, ActionChunkError
 from mivla_ros.alignment import Reference
 from mivla_ros.kinematics import KinematicsError
 from mivla_ros.nodes import qos
 from mivla_ros.nodes.conversions import Array, chunk_from_message, stop_reason_message, time_message, time_ns
+from mivla_ros.nodes.diagnosis import add_reason
+from mivla_ros.nodes.going_service import GoingService
 from mivla_ros.nodes.process import run_node
 from mivla_ros.nodes.retargeting_messages import (
     executed_message,
     path_markers,
+    policy_report,
     status_message,
     trajectory_message,
 )
 from mivla_ros.nodes.retargeting_node_parameters import retargeting_node_parameters
+from mivla_ros.nodes.trajectory_bytes import are_the_middlewares, trajectory_bytes
 from mivla_ros.nodes.transforms import Transforms
-from mivla_ros.retargeting import Command, Follower, FollowerOptions, Mode, Retargeter, RetargetingOptions
+from mivla_ros.retargeting import ArmMotion, Command, Follower, FollowerOptions, Mode, Retargeter, RetargetingOptions
 from mivla_ros.retargeting.acceptance import AcceptanceOptions
+from mivla_ros.retargeting.errors import refuse
+from mivla_ros.retargeting.going import Going
 from mivla_ros.retargeting.hands import HandOptions
+from mivla_ros.retargeting.motion import Moved
 from mivla_ros.retargeting.retargeter import IDENTITY
 from mivla_ros.robots.description import DescriptionError
-from mivla_ros.robots.profile import ArmProfile, RobotProfile, load_profile
+from mivla_ros.robots.profile import RobotProfile, load_profile
 from mivla_ros.stop_reasons import Reason
 from mivla_ros.stop_reasons import Stop as StopReason
 
-STATUS_PERIOD = 1.0  # s
+STATUS_PERIOD = 0.2  # s; the policy node takes silence for this node's end
 
 
 class RetargetingNode(LifecycleNode):
@@ -55,6 +62,8 @@ class RetargetingNode(LifecycleNode):
         self._told: tuple[object, ...] = ()
         self._told_ns = 0
         self._sending_seconds = 0.0
+        self._diagnosed: tuple[object, ...] = ()
+        self._as_sent = trajectory_bytes if are_the_middlewares() else trajectory_message
         self.status: int | None = None
         self._make_topics()
 
@@ -69,6 +78,7 @@ class RetargetingNode(LifecycleNode):
 
     def close(self) -> None:
         """Brake the arms, so that none runs on without its node."""
+        self._going.close()
         if self._active:
             self.trigger_deactivate()
 
@@ -78,18 +88,24 @@ class RetargetingNode(LifecycleNode):
             for arm in self._profile.arms
             for controller in (arm.controller, *((arm.gripper.controller,) if arm.gripper else ()))
         }
+        body = self._profile.body
+        if body is not None and body.commanded:
+            topic = f"{body.controller}/joint_trajectory"
+            self._trajectories[body.controller] = self.create_publisher(JointTrajectoryMessage, topic, qos.COMMAND)
         self._executed = self.create_publisher(ExecutedStepsMessage, "mivla/executed", qos.STREAM)
         self._status = self.create_publisher(RetargetingStatus, "mivla/retargeting_status", qos.STATE)
         self._markers = self.create_publisher(MarkerArray, "mivla/markers/path", qos.COMMAND)
         self._transforms = Transforms(self)
         self.create_subscription(JointState, "joint_states", self._on_joint_states, qos.SENSOR)
         self.create_subscription(ActionChunkMessage, "mivla/actions", self._on_chunk, qos.COMMAND)
+        self.create_subscription(PolicyStatus, "mivla/policy_status", self._on_policy_status, qos.STATE)
         if self._settings.robot_description:
             self._on_description(String(data=self._settings.robot_description))
         else:
             self.create_subscription(String, "robot_description", self._on_description, qos.STATE)
         self.create_service(Stop, "mivla/stop", self._on_stop)
         self.create_service(Release, "mivla/release", self._on_release)
+        self._going = GoingService(self, self._begin_going, self._go, self._give_up_going)
         self._tick_timer = self.create_timer(1.0 / self._profile.command_rate, self._on_tick)
         self._diagnostics = Updater(self)
         self._diagnostics.setHardwareID(self._profile.name)
@@ -137,6 +153,8 @@ class RetargetingNode(LifecycleNode):
             tracking_error=p.tracking_error,
             tracking_error_latches=p.tracking_error_latches,
             rest_error=p.rest_error,
+            policy_silence=p.policy_timeout,
+            resumes_after=frozenset(Reason[name] for name in p.resumes_after if name),
             acceptance=AcceptanceOptions(session_timeout_ns=round(p.session_timeout * NANOSECONDS)),
             hands=HandOptions(reference=Reference(p.hands.reference), scale=p.hands.scale),
         )
@@ -146,7 +164,9 @@ class RetargetingNode(LifecycleNode):
             return
         began = time.perf_counter()
         try:
-            self._retargeter = Retargeter(self._profile, message.data, RetargetingOptions(blend=self._settings.blend))
+            p = self._settings
+            options = RetargetingOptions(blend=p.blend, cutoff=p.cutoff, collisions=p.collisions)
+            self._retargeter = Retargeter(self._profile, message.data, options)
         except (KinematicsError, DescriptionError) as error:
             self.get_logger().fatal(str(error))
             self.status = 1
@@ -181,16 +201,22 @@ class RetargetingNode(LifecycleNode):
             self._show_path(now_ns)
         self._report(now_ns)
 
-    def _base_from_frame(self, arm: ArmProfile, chunk: ActionChunk) -> Array:
+    def _on_policy_status(self, message: PolicyStatus) -> None:
+        if self._active and self._follower is not None:
+            self._send(self._follower.on_policy_report(policy_report(message), self._now_ns))
+            self._report(self._now_ns)
+
+    def _base_from_frame(self, arm: Moved, chunk: ActionChunk) -> Array:
         if chunk.frame_id == arm.base_frame:
             return IDENTITY
         return self._transforms.lookup(arm.base_frame, chunk.frame_id, chunk.observation_ns, self._profile.world_frame)
 
     def _on_tick(self) -> None:
+        self._going.take_steps()
         now_ns = self._now_ns
         if self._follower is not None and self._active and now_ns > 0:
             reason = self._follower.reason
-            self._send(self._follower.tick(now_ns))
+            self._send(self._follower.tick(now_ns, time.monotonic_ns()))
             if self._follower.reason.reason is not reason.reason:
                 if self._follower.reason.reason is Reason.CLOCK_JUMP:
                     self._transforms.forget()
@@ -229,11 +255,35 @@ class RetargetingNode(LifecycleNode):
         self._report(self._now_ns)
         return response
 
+    # Going to ready, step by step between ticks
+
+    def _begin_going(self) -> Going:
+        if self._follower is None or not self._active:
+            raise refuse(Reason.SHUTDOWN, "retargeting", "not active, or there is no robot description yet")
+        commands, going = self._follower.begin_going(self._now_ns)
+        self._send(commands)
+        self._report(self._now_ns)
+        return going
+
+    def _go(self, going: Going, motions: dict[str, ArmMotion]) -> int:
+        """Nanoseconds until the arms are there."""
+        assert self._follower is not None
+        now_ns = self._now_ns
+        commands, end_ns = self._follower.go(going, motions, now_ns)
+        self._send(commands)
+        self._report(now_ns)
+        return end_ns - now_ns
+
+    def _give_up_going(self, going: Going, stop: StopReason) -> None:
+        assert self._follower is not None
+        self._follower.give_up_going(going, stop)
+        self._report(self._now_ns)
+
     # What goes out
 
     def _send(self, commands: list[Command]) -> None:
         for command in commands:
-            self._trajectories[command.controller].publish(trajectory_message(command))
+            self._trajectories[command.controller].publish(self._as_sent(command))
 
     def _report(self, now_ns: int) -> None:
         """Executed steps and status, where they have changed or are due again."""
@@ -241,7 +291,7 @@ class RetargetingNode(LifecycleNode):
         if follower is not None and self._active:
             executed = follower.executed(now_ns)
             tracking = follower.mode is Mode.TRACKING
-            due = tracking and now_ns - self._reported_ns >= NANOSECONDS / self._settings.report_rate
+            due = tracking and not 0 <= now_ns - self._reported_ns < NANOSECONDS / self._settings.report_rate
             if executed is not None and (due or (executed, follower.mode) != self._reported):
                 names, positions = follower.commanded(executed.due_ns or now_ns)
                 self._executed.publish(executed_message(executed, names, positions, not tracking, now_ns))
@@ -251,6 +301,9 @@ class RetargetingNode(LifecycleNode):
         if overdue or told != self._told:
             self._told = told
             self._tell_status(now_ns)
+        if follower is not None and (follower.mode, follower.reason.reason) != self._diagnosed:
+            self._diagnosed = (follower.mode, follower.reason.reason)
+            self._diagnostics.force_update()  # a reason is on diagnostics as soon as on the status
 
     def _tell_status(self, now_ns: int) -> None:
         self._told_ns = now_ns
@@ -288,6 +341,7 @@ class RetargetingNode(LifecycleNode):
             level = DiagnosticStatus.ERROR
         words = "" if reason.reason is Reason.NONE else f": {reason}"
         status.summary(level, f"{follower.mode}{words}")
+        add_reason(status, reason)
         counts = follower.counts
         status.add("accepted chunks", str(counts.accepted_chunks))
         status.add("refused chunks", str(counts.refused_chunks))

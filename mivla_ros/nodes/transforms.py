@@ -15,7 +15,7 @@ from mivla_ros.retargeting.errors import refuse
 from mivla_ros.stop_reasons import Reason
 
 _HISTORY = 10  # seconds
-_MESSAGES = 1000
+_MESSAGES = 60  # to decode at once: 0.3 ms each, so about a control period; 1.2 s of one publisher at 50 Hz
 
 _STATIC = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _MOVING = QoSProfile(depth=100)

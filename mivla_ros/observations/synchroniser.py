@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,6 @@ from mivla_ros.observations.image_stream import newest_set, smallest_skew
 from mivla_ros.observations.joint_stream import JointStream
 from mivla_ros.observations.limits import StreamLimits
 from mivla_ros.observations.samples import Samples
-from mivla_ros.robots.profile import ArmProfile, CameraProfile
 from mivla_ros.stop_reasons import Reason, Stop
 
 EefPose = Callable[[str, NDArray[np.float64]], NDArray[np.float64]]
@@ -23,6 +23,47 @@ frame.
 """
 
 JOINTS, OBJECTS = "joint_states", "simulation/objects"
+
+
+class Named(Protocol):
+    """A camera, as far as it matters here."""
+
+    @property
+    def name(self) -> str:
+        """Its stream's name."""
+        ...
+
+
+class GripperJoint(Protocol):
+    """A gripper, as far as it matters here."""
+
+    @property
+    def joint(self) -> str:
+        """Name of its joint."""
+        ...
+
+    def opening(self, position: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """0 closed to 1 open from the joint's value."""
+        ...
+
+
+class ArmJoints(Protocol):
+    """An arm of a robot profile or of a data set, as far as it matters here."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def joints(self) -> tuple[str, ...]:
+        """Joint names from base to tip."""
+        ...
+
+    @property
+    def gripper(self) -> GripperJoint | None:
+        """None where it has none."""
+        ...
 
 
 class Synchroniser:
@@ -39,8 +80,8 @@ class Synchroniser:
 
     def __init__(
         self,
-        arms: Sequence[ArmProfile],
-        cameras: Sequence[CameraProfile],
+        arms: Sequence[ArmJoints],
+        cameras: Sequence[Named],
         eef_pose: EefPose,
         limits: StreamLimits | None = None,
         needs_objects: bool = False,
@@ -79,9 +120,8 @@ class Synchroniser:
             if not self._images[camera].add(stamp_ns, CameraImage(rgb, stamp_ns, frame_id)):
                 self.counts[f"{camera}:duplicate"] += 1
                 return
-            latest = self._joints.latest()
             if self.limits.frozen > 0:
-                self._frozen[camera].see(stamp_ns, rgb, None if latest is None else latest[self._moving])
+                self._frozen[camera].see(stamp_ns, rgb, self._joints_near(stamp_ns))
             self._faults.pop(camera, None)
 
     def add_joints(self, stamp_ns: int, names: Sequence[str], positions: Sequence[float]) -> None:
@@ -126,6 +166,13 @@ class Synchroniser:
         with self._lock:
             self._clear()
             self._earliest_ns = stamp_ns
+
+    def look_anew(self) -> None:
+        """Judge from now on whether cameras are frozen: whatever was seen before is no evidence any more, as after a
+        person has looked and released a stop.
+        """
+        with self._lock:
+            self._frozen = {name: FrozenCamera() for name in self.cameras}
 
     def ages(self, now_ns: int) -> dict[str, float]:
         """Seconds since the newest stamp of each stream; infinity for one that has delivered nothing."""
@@ -173,6 +220,15 @@ class Synchroniser:
             world_frame=world_frame,
             objects=objects,
         )
+
+    def _joints_near(self, stamp_ns: int) -> NDArray[np.float64] | None:
+        """The arms' newest positions, if they are of about that time: a picture must not be held against an older
+        place of the arms.
+        """
+        latest = self._joints.latest()
+        if latest is None or abs(stamp_ns - self._joints.newest_ns()) > self.limits.joint_gap * 1e9:
+            return None
+        return latest[self._moving]
 
     def _joints_newest_ns(self) -> int:
         try:
@@ -265,5 +321,5 @@ class Synchroniser:
         self._earliest_ns = 0
 
     @staticmethod
-    def _names_of(arm: ArmProfile) -> tuple[str, ...]:
+    def _names_of(arm: ArmJoints) -> tuple[str, ...]:
         return (*arm.joints, *((arm.gripper.joint,) if arm.gripper else ()))

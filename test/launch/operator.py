@@ -13,7 +13,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
 from mivla_msgs.action import ExecuteTask
-from mivla_msgs.msg import ActionChunk, PolicyStatus, RetargetingStatus
+from mivla_msgs.msg import ActionChunk, PolicyStatus, RetargetingStatus, TaskProgress
 from mivla_ros.nodes import qos
 
 
@@ -58,6 +58,13 @@ class Operator(Node):
         """What a future becomes."""
         self.wait(future.done, seconds, what)
         return future.result()
+
+    def wait_for_subtask(self, count: int, seconds: float) -> None:
+        """Wait until so many sub-tasks of the simulated task are done."""
+        done: list[TaskProgress] = []
+        subscription = self.create_subscription(TaskProgress, "simulation/task", done.append, qos.SENSOR)
+        self.wait(lambda: bool(done) and sum(done[-1].subtasks_done) >= count, seconds, f"{count} sub-tasks done")
+        self.destroy_subscription(subscription)
 
     def state(self, kind: type, state: int) -> bool:
         """True where the newest status of that kind is in the state."""

@@ -1,6 +1,7 @@
 """Stopping, releasing, resetting and doing a task by action, on the live graph with real processes."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ pytest.importorskip("mivla_bringup", reason="needs the built ROS workspace")
 from mivla_msgs.action import ExecuteTask
 from mivla_msgs.msg import ActionChunk, RetargetingStatus, StopReason
 from mivla_msgs.srv import Release, ResetSimulation, Stop
+from mivla_ros.episodes.recording.bag_metadata import read_custom_data
 from test.launch.conftest import Launch
 from test.launch.operator import Operator
 
@@ -17,9 +19,9 @@ StartLaunch = Callable[..., Launch]
 
 
 def test_stop_latches_until_released_and_a_task_is_done_after_it(
-    start_launch: StartLaunch, operator_of: Callable[[Launch], Operator]
+    start_launch: StartLaunch, operator_of: Callable[[Launch], Operator], tmp_path: Path
 ) -> None:
-    launch = start_launch("piper.launch.py", "seed:=1")
+    launch = start_launch("piper.launch.py", "seed:=1", f"record_folder:={tmp_path}")
     operator = operator_of(launch)
     operator.wait(lambda: operator.state(RetargetingStatus, RetargetingStatus.TRACKING), 120, "tracking")
     operator.wait(lambda: operator.speed() > 0.1, 30, "a moving arm")
@@ -43,7 +45,7 @@ def test_stop_latches_until_released_and_a_task_is_done_after_it(
     )
 
     operator.wait(operator.task.server_is_ready, 20, "the action server")
-    goal = ExecuteTask.Goal(instruction="Move the bottle onto the pad.", timeout=60.0)
+    goal = ExecuteTask.Goal(instruction="Move the bottle onto the pad.", timeout=60.0, record=True, tags=["rainy"])
     feedback: list[ExecuteTask.Feedback] = []
     sent = operator.task.send_goal_async(goal, feedback_callback=lambda m: feedback.append(m.feedback))
     handle = operator.result(sent, 20, "the goal's answer")
@@ -54,6 +56,12 @@ def test_stop_latches_until_released_and_a_task_is_done_after_it(
     assert outcome.reason.code == StopReason.NONE
     assert len(feedback) > 3
     assert feedback[-1].executed_steps > 0
+    recorded = read_custom_data(tmp_path / outcome.episode)
+    assert recorded["instruction"] == goal.instruction
+    assert recorded["label"] == "success"
+    assert recorded["tags"] == '["rainy"]'
+    assert recorded["checkpoint_hash"] == operator.newest[ActionChunk].model_revision
+    assert [folder.name for folder in tmp_path.glob("piper_*")] == [outcome.episode], "only the task was recorded"
 
 
 def test_goal_without_words_is_refused(start_launch: StartLaunch, operator_of: Callable[[Launch], Operator]) -> None:

@@ -8,6 +8,7 @@ import yaml
 
 pytest.importorskip("mivla_bringup", reason="needs the built ROS workspace")
 
+from mivla_ros.episodes.recording.bag_metadata import read_custom_data
 from test.launch.conftest import Launch, ros2
 
 StartLaunch = Callable[..., Launch]
@@ -33,7 +34,9 @@ def test_the_bottle_ends_on_the_pad_and_others_can_listen(start_launch: StartLau
 
     assert launch.wait(300) == 0, launch.output()[-6000:]
     assert "task 'bottle_on_pad' done after" in launch.output()
-    _assert_recording_holds_every_stream(next(tmp_path.glob("piper_*")))
+    folder = next(tmp_path.glob("piper_*"))
+    _assert_recording_holds_every_stream(folder)
+    assert read_custom_data(folder)["label"] == "success"
 
 
 def _assert_recording_holds_every_stream(folder: Path) -> None:

@@ -294,3 +294,26 @@ def test_after_a_reset_of_the_scene_what_was_seen_before_counts_no_more() -> Non
     feed_joints(sync, 510, 520)
     sync.add_image("head_camera", START + 515 * MS, picture(3))
     assert observed(sync, 530).images["head_camera"].rgb[0, 0, 0] == 3
+
+
+def test_a_picture_is_not_held_against_an_older_place_of_the_arms() -> None:
+    sync = synchroniser(cameras=1)
+    feed_joints(sync, 0, 40, speed=0.0)
+    sync.add_image("head_camera", START + 30 * MS, picture(6))
+    # joint states are silent while the arm goes on and comes to rest, which the last new picture shows
+    sync.add_image("head_camera", START + 400 * MS, picture(7))
+    for ms in range(450, 3000, 50):
+        sync.add_joints(START + ms * MS, NAMES, [0.5] * 6 + [0.05])
+        sync.add_image("head_camera", START + ms * MS, picture(7))
+    observed(sync, 2960)
+
+
+def test_who_looks_anew_holds_nothing_against_a_camera() -> None:
+    sync = synchroniser(cameras=1)
+    for ms in range(0, 2000, 50):
+        feed_joints(sync, ms, ms + 40, speed=0.2)
+        sync.add_image("head_camera", START + ms * MS, picture(7))
+    assert refused(sync, 2000).reason is Reason.STREAM_FROZEN
+    sync.look_anew()
+    sync.add_image("head_camera", START + 2000 * MS, picture(7))
+    observed(sync, 2000)

@@ -1,0 +1,1 @@
+"""Measure something here and write the figures."""

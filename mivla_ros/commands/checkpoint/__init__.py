@@ -1,0 +1,1 @@
+"""Make, look at and convert checkpoints of the model."""

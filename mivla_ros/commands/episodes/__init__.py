@@ -1,0 +1,1 @@
+"""Recorded episodes: look at, check, convert, repair."""
