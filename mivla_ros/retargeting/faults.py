@@ -30,11 +30,11 @@ POLICY_FAULTS = frozenset(
         Reason.STREAM_INVALID,
         Reason.POLICY_FAILED,
         Reason.POLICY_OUTPUT_INVALID,
-        Reason.POLICY_UNREACHABLE,
     }
 )
 """What a policy node may say about itself that ends the motion of its chunk: it is blind, or broken. Not among them:
-STREAM_SKEW and POLICY_DEADLINE, after which the chunk under way is as good as it was and ends at rest by itself.
+STREAM_SKEW, POLICY_DEADLINE and POLICY_UNREACHABLE, after which the chunk under way is as good as it was and ends at
+rest by itself.
 """
 
 OWN_STATUS = "mivla/retargeting_status"
