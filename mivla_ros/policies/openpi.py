@@ -13,6 +13,7 @@ from mivla_ros.policies.policy import Actions, PolicyError, PolicySpec, PolicyUn
 from mivla_ros.robots.profile import RobotProfile
 from mivla_ros.serving.adapter import adapter_names, load_adapter
 from mivla_ros.serving.adapter_layout import AdapterLayout
+from mivla_ros.serving.array_packing import MEBIBYTE
 from mivla_ros.serving.client import ClientOptions, PolicyClient
 from mivla_ros.serving.credentials import check_url, client_tls, is_loopback, read_api_key
 from mivla_ros.serving.errors import (
@@ -27,7 +28,6 @@ from mivla_ros.serving.native import NATIVE, NativeLayout
 from mivla_ros.stop_reasons import Reason, Stop
 
 POLICY = "openpi"
-MEBIBYTE = 1 << 20
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,19 @@ class Actions:
     body: BodyActions | None = None
     finished: bool = False
 
+    @property
+    def horizon(self) -> int:
+        """Number of steps: of what the first arm (or the body) shall follow; 0 where nothing is to be followed."""
+        for arm in self.arms:
+            for values in (arm.eef, arm.joints, None if arm.hand is None else arm.hand.wrist):
+                if values is not None:
+                    return len(values)
+        if self.body is not None:
+            for values in (self.body.poses, self.body.velocities):
+                if values is not None:
+                    return len(values)
+        return 0
+
 
 @runtime_checkable
 class Policy(Protocol):

@@ -23,7 +23,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.frames import CloseCode
 
-from mivla_ros.serving.array_packing import pack, unpack_map
+from mivla_ros.serving.array_packing import MEBIBYTE, pack, unpack_map
 from mivla_ros.serving.credentials import authorization
 from mivla_ros.serving.errors import (
     FrameError,
@@ -34,7 +34,6 @@ from mivla_ros.serving.errors import (
     ServingError,
 )
 
-MEBIBYTE = 1 << 20
 MAX_WORDS = 2000  # letters of a server's error that are passed on
 
 log = logging.getLogger(__name__)
