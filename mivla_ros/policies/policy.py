@@ -47,6 +47,21 @@ class PolicySpec:
     needs_objects: bool = False
 
 
+@runtime_checkable
+class Remote(Protocol):
+    """A policy behind a server, of which nothing may be known before the server has answered; ``spec`` raises
+    PolicyUnavailableError until then.
+    """
+
+    def absence(self) -> Stop | None:
+        """Why ``spec`` is not known yet; None: it is."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the server, so long at most. Raises PolicyUnavailableError where it is not there by then."""
+        ...
+
+
 @dataclass(frozen=True)
 class Progress:
     """What the robot has really done with earlier chunks, by count: steps executed of the newest chunk reported.

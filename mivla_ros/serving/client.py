@@ -40,9 +40,10 @@ log = logging.getLogger(__name__)
 
 
 class Link(StrEnum):
-    """State of the connection."""
+    """State of the connection. REFUSED: the server is there but does not suit; it is asked again."""
 
     CONNECTING = "connecting"
+    REFUSED = "refused"
     CONNECTED = "connected"
     CLOSED = "closed"
 
@@ -124,7 +125,7 @@ class PolicyClient:
     def wait_connected(self, seconds: float) -> bool:
         """Wait that long at most; whether there is a connection."""
         with self._lock:
-            self._lock.wait_for(lambda: self._link is not Link.CONNECTING, seconds)
+            self._lock.wait_for(lambda: self._link in (Link.CONNECTED, Link.CLOSED), seconds)
             return self._link is Link.CONNECTED
 
     def ask(self, message: dict[str, Any], timeout: float) -> dict[str, Any]:
@@ -204,7 +205,7 @@ class PolicyClient:
     async def _keep_connected(self) -> None:
         backoff = self.options.backoff_first
         while not self._stopped.is_set():
-            connected_at = None
+            connected_at, link = None, Link.CONNECTING
             try:
                 connection = await self._connect()
                 connected_at = time.monotonic()
@@ -219,10 +220,11 @@ class PolicyClient:
                     await _end(connection)
             except (OSError, TimeoutError, WebSocketException, ServingError, EOFError) as error:
                 why = _words(error)
+                link = Link.REFUSED if isinstance(error, ServingError) else Link.CONNECTING
             if connected_at is not None and time.monotonic() - connected_at > self.options.backoff_most:
                 backoff = self.options.backoff_first
             pause = backoff * random.uniform(0.75, 1.0)
-            self._set(Link.CONNECTING, f"{why}; next try {pause:.1f} s after that", None)
+            self._set(link, f"{why}; next try {pause:.1f} s after that", None)
             if not self._stopped.is_set():
                 log.info("%s: %s", self.options.url, why)
             with suppress(TimeoutError):
