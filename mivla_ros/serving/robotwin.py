@@ -20,6 +20,7 @@ from mivla_ros.serving.layout import Layout
 from mivla_ros.serving.policy_session import PolicySession
 
 ROBOTWIN = "robotwin"
+ACTION_TYPES = ("joint", "qpos")
 NAMES = {JOINTS: "arm_joint_state", GRIPPER: "ee_joint_state"}
 
 Step = dict[str, NDArray[np.float64]]
@@ -44,8 +45,13 @@ class RoboTwinSession:
         self._seen: Mapping[str, Any] | None = None
 
     def reset(self, given: object = None) -> None:
-        """A new episode; a ``seed`` in what is given is the policy's. Raises FrameError for one that is no number."""
-        seed = given.get("seed", 0) if isinstance(given, Mapping) else 0
+        """A new episode; a ``seed`` in what is given is the policy's. Raises FrameError for one that is no number, and
+        where actions of another kind than joints are expected (RoboTwin would take none, and hold still).
+        """
+        known = given if isinstance(given, Mapping) else {}
+        seed, kind = known.get("seed", 0), known.get("action_type", ACTION_TYPES[0])
+        if kind not in ACTION_TYPES:
+            raise FrameError("action_type", f"is {str(kind)[:40]!r}, only {' or '.join(ACTION_TYPES)} is served")
         if not isinstance(seed, int | np.integer) or isinstance(seed, bool):
             raise FrameError("seed", f"is of type {type(seed).__name__}, must be a whole number")
         self._seed, self._episode, self._seen = abs(int(seed)), self._episode + 1, None

@@ -231,6 +231,7 @@ def with_array(**change: object) -> dict:
         ({"cmd": "get_action"}, "observation: none has come"),
         ({"cmd": "update_obs"}, "observation: is of type NoneType"),
         ({"cmd": "reset", "obs": {"seed": "now"}}, "seed: is of type str"),
+        ({"cmd": "reset", "obs": {"action_type": "ee"}}, "action_type: is 'ee', only joint or qpos is served"),
         ({"cmd": "get_action", "obs": {"instruction": "go"}}, "vision/cam_head/color: is missing"),
         ({"cmd": "get_action", "obs": {**observation(), "state": {}}}, "state/left_arm_joint_state: is missing"),
         (with_array(dtype="object"), "array: type is 'object'"),
