@@ -14,7 +14,7 @@ from mivla_ros.hardware.locoman import LocoMan, LocoManOptions
 from mivla_ros.hardware.locoman_modes import LocoManMode, Variant
 from mivla_ros.hardware.naming import Naming
 from mivla_ros.hardware.piper_ros import PiperRos, PiperRosOptions
-from mivla_ros.robots.profile import ArmProfile, RobotProfile
+from mivla_ros.robots.profile import ArmProfile, BodyProfile, RobotProfile
 
 _ENUMS: Mapping[str, Callable[[str], object]] = {
     "naming": Naming,
@@ -83,9 +83,13 @@ def make_dialects(
     return tuple(made)
 
 
-def controllers_of(arms: tuple[ArmProfile, ...]) -> dict[str, tuple[str, ...]]:
-    """Joints of the controllers of these arms, by the controller's name."""
+def controllers_of(arms: tuple[ArmProfile, ...], body: BodyProfile | None = None) -> dict[str, tuple[str, ...]]:
+    """Joints of the controllers of these arms, and of a body of which some may be commanded, by the controller's
+    name.
+    """
     found: dict[str, tuple[str, ...]] = {}
+    if body is not None and body.commanded:
+        found[body.controller] = body.commanded
     for arm in arms:
         found[arm.controller] = arm.joints
         if arm.gripper is not None:

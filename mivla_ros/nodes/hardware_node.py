@@ -46,7 +46,7 @@ class HardwareNode(Node):
         options = dict(option.split("=", 1) for option in settings.options if "=" in option)
         session_options = SessionOptions(silence=settings.silence, distance=settings.distance)
         self._sessions = [
-            Session(dialect, controllers_of(arms), session_options)
+            Session(dialect, controllers_of(arms, self._profile.body), session_options)
             for dialect, arms in make_dialects(
                 settings.driver, self._profile, robot_description(self._profile), options
             )
@@ -54,6 +54,7 @@ class HardwareNode(Node):
         self._samples: dict[int, tuple[int, Sample]] = {}
         self._fresh: set[int] = set()
         self._told: dict[int, Reason] = {}
+        self._ways: dict[int, str] = {}
         self.status: int | None = None
         self._make_topics()
 
@@ -129,8 +130,17 @@ class HardwareNode(Node):
             self.get_logger().warning(f"trajectory refused: {error}", throttle_duration_sec=1.0)
 
     def _on_tick(self, number: int) -> None:
-        self._send(number, self._sessions[number].tick(self._now_ns))
+        session, now_ns = self._sessions[number], self._now_ns
+        self._send(number, session.tick(now_ns))
+        way = session.stage(now_ns).partition(":")[0]
+        if way != self._ways.get(number, ""):
+            self._ways[number] = way
+            self.get_logger().info(f"{session.dialect.name}: on its way, {way}" if way else self._arrived(session))
+            self._diagnostics.force_update()
         self._tell(number)
+
+    def _arrived(self, session: Session) -> str:
+        return f"{session.dialect.name}: " + ("takes commands" if session.enabled else "let go")
 
     def _send(self, number: int, sends: tuple[Send, ...]) -> None:
         for send in sends:
@@ -167,7 +177,9 @@ class HardwareNode(Node):
         try:
             for number in range(len(self._sessions)):
                 self._enable(number, request.data)
-            response.success, response.message = True, "asked for torque" if request.data else "asked to let go"
+            ways = [words for session in self._sessions if (words := session.stage(self._now_ns))]
+            words = "asked for torque" if request.data else "asked to let go"
+            response.success, response.message = True, "; ".join((words, *ways))
         except HardwareError as error:
             response.message = str(error)
         self.get_logger().info(response.message)
@@ -188,11 +200,14 @@ class HardwareNode(Node):
             status.summary(DiagnosticStatus.ERROR, str(reason))
         elif not age <= self._settings.silence:
             status.summary(DiagnosticStatus.ERROR, f"no feedback on {session.dialect.listens[0].topic}")
+        elif way := session.stage(self._now_ns):
+            status.summary(DiagnosticStatus.WARN, f"on its way: {way}")
         elif not session.enabled:
             status.summary(DiagnosticStatus.WARN, "not enabled: call driver/enable")
         else:
             status.summary(DiagnosticStatus.OK, "commanding")
         add_reason(status, reason)
+        status.add("on its way", session.stage(self._now_ns))
         status.add("age of feedback, s", f"{age:.3f}")
         for name in ("sent", "received", "unusable", "refused_trajectories"):
             status.add(name, str(getattr(session.counts, name)))
