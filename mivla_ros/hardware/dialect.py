@@ -93,6 +93,20 @@ class Staged(Protocol):
         ...
 
 
+IN_PROCESS = "in process"
+"""Type of what a driver in our own process hears and says: no topic."""
+
+
+@runtime_checkable
+class InProcess(Protocol):
+    """A dialect whose driver is a library in our own process: its state is read at the dialect's rate, without a
+    message."""
+
+    def take(self, send: Send) -> None:
+        """Do what a Send says. HardwareError where the library fails."""
+        ...
+
+
 def require_all(joints: tuple[str, ...], positions: Mapping[str, float]) -> None:
     """Raise HardwareError naming the joints that a command lacks or that are not finite.
 

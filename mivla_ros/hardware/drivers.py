@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from mivla_ros.hardware.agx_arm_ros import AgxArmRos, AgxArmRosOptions
+from mivla_ros.hardware.arx5_driver import Arx5Driver, Arx5Options
 from mivla_ros.hardware.arx_gripper import ArmEnd
 from mivla_ros.hardware.arx_x5 import ArxX5, ArxX5Options
 from mivla_ros.hardware.dialect import Dialect
@@ -73,6 +74,8 @@ def make_dialects(
         elif kind is Driver.AGX_ARM_ROS:
             naming = Naming.NAMESPACE if two else Naming.PLAIN
             dialect = AgxArmRos(arm, read_options(AgxArmRosOptions, options, naming=naming))
+        elif kind is Driver.ARX5_SDK:
+            dialect = Arx5Driver(arm, len(profile.arms), read_options(Arx5Options, options))
         else:
             dialect = ArxX5(arm, read_options(ArxX5Options, options, double_arm=two))
         made.append((dialect, (arm,)))

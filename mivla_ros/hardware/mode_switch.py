@@ -60,7 +60,9 @@ class ModeSwitch:
         if self._waiting(now_ns):
             passed = self._passed(now_ns)
             if passed > LONGEST:
-                words = f"joints still move at {self._speed:.2f} rad/s, {passed:.0f} s after {self._present} was asked for"
+                words = (
+                    f"joints still move at {self._speed:.2f} rad/s, {passed:.0f} s after {self._present} was asked for"
+                )
                 raise HardwareError("robot_state", words, self._speed, STILL)
             return None
         if self._before is not None and self._joints is not None:

@@ -2,7 +2,8 @@
 
 Trajectories mean what they mean to ros2_control's joint_trajectory_controller (``simulation/trajectory.py``), so the
 same retargeting drives the simulator, a controller and a vendor's driver. Commands are sent only while the driver is
-enabled, its feedback is fresh and nothing is wrong; a fault latches until it is enabled again, from where the joints are then.
+enabled, its feedback is fresh and nothing is wrong; a fault latches until it is enabled again, from where the joints
+are then.
 """
 
 from collections.abc import Mapping, Sequence

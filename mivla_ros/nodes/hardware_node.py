@@ -17,7 +17,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
 from trajectory_msgs.msg import JointTrajectory
 
-from mivla_ros.hardware.dialect import Send
+from mivla_ros.hardware.dialect import IN_PROCESS, InProcess, Send
 from mivla_ros.hardware.drivers import controllers_of, make_dialects
 from mivla_ros.hardware.errors import HardwareError
 from mivla_ros.hardware.piper_units import check_dh, read_firmware
@@ -72,6 +72,9 @@ class HardwareNode(Node):
         self._clients_of: dict[str, Any] = {}
         for number, session in enumerate(self._sessions):
             for listen in session.dialect.listens:
+                if listen.type == IN_PROCESS:
+                    self.create_timer(1.0 / session.dialect.rate, partial(self._on_driver, number, listen.topic, None))
+                    continue
                 try:
                     kind = get_message(listen.type)
                 except (ModuleNotFoundError, AttributeError, ValueError) as error:
@@ -144,6 +147,9 @@ class HardwareNode(Node):
 
     def _send(self, number: int, sends: tuple[Send, ...]) -> None:
         for send in sends:
+            if send.type == IN_PROCESS:
+                self._take(number, send)
+                continue
             if send.service:
                 self._call(number, send)
                 continue
@@ -153,6 +159,14 @@ class HardwareNode(Node):
             if hasattr(message, "header"):
                 message.header.stamp = self.get_clock().now().to_msg()
             publisher.publish(message)
+
+    def _take(self, number: int, send: Send) -> None:
+        dialect = self._sessions[number].dialect
+        assert isinstance(dialect, InProcess)
+        try:
+            dialect.take(send)
+        except HardwareError as error:
+            self._sessions[number].enabling_refused(str(error))
 
     def _call(self, number: int, send: Send) -> None:
         kind = get_service(send.type)
