@@ -43,8 +43,9 @@ class ModeSwitch:
         self._present = mode
 
     def give_up(self) -> None:
-        """Go no further than the mode that was asked for last."""
-        self._left, self._before, self._under_way = (), None, False
+        """Go no further. What mode it is in counts as unknown: after a fault it may be another process, or have fallen
+        back to stance by itself."""
+        self._left, self._before, self._under_way, self._present = (), None, False, None
 
     def measured(self, joints: NDArray[np.float64], velocities: NDArray[np.float64]) -> None:
         """All joints (n,) rad and rad/s, as they are now."""

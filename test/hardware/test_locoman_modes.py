@@ -157,6 +157,17 @@ def test_silence_on_the_way_ends_the_way() -> None:
     assert bench.robot.mode == bench.robot.stance_number
 
 
+def test_after_a_fault_the_mode_is_unknown_for_the_driver_may_have_started_anew() -> None:
+    bench = Bench().enabled()
+    bench.now += 5.0
+    bench.session.tick(bench.now_ns)
+    assert bench.session.reason.reason is Reason.DRIVER_SILENT
+    bench.robot = LocoManRobot()
+    bench.run(0.2)
+    bench.session.enable(True, bench.now_ns)
+    assert bench.session.stage(bench.now_ns) == "mode unknown, then stance, then bimanual"
+
+
 def test_another_program_that_changes_the_mode_is_a_fault_while_a_policy_acts() -> None:
     bench = Bench()
     bench.run(0.2)

@@ -60,15 +60,22 @@ def episode_of(robot: str, folder: Path) -> str:
 class Drivers:
     """Processes of stand-in drivers."""
 
-    def __init__(self) -> None:
-        self._running: list[subprocess.Popen[bytes]] = []
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._running = folder, list[subprocess.Popen[bytes]]()
 
     def start(self, launch: Launch, *arguments: str) -> subprocess.Popen[bytes]:
         """One more, beside a launch."""
         environment = launch.environment | {"PYTHONPATH": f"{ROOT}:{launch.environment.get('PYTHONPATH', '')}"}
         command = [sys.executable, "-m", "test.hardware.stand_in_driver", *arguments]
-        self._running.append(subprocess.Popen(command, env=environment, cwd=ROOT))
+        with self.log(arguments[0]).open("ab") as stream:
+            self._running.append(
+                subprocess.Popen(command, env=environment, cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT)
+            )
         return self._running[-1]
+
+    def log(self, kind: str) -> Path:
+        """What the drivers of a kind have printed."""
+        return self._folder / f"{kind}.log"
 
     def end(self) -> None:
         """End all of them."""

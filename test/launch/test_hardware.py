@@ -38,8 +38,8 @@ def profile(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def start_driver() -> Iterator[StartDriver]:
-    drivers = Drivers()
+def start_driver(tmp_path: Path) -> Iterator[StartDriver]:
+    drivers = Drivers(tmp_path)
     yield drivers.start
     drivers.end()
 
@@ -167,3 +167,25 @@ def test_arx_runs_on_arx5_sdk_in_the_adapters_own_process(
     trip.touch()
     launch.wait_for("arx5-sdk went to damping by itself", 30)
     assert "Traceback" not in launch.output()
+
+
+def test_ros2_controls_joint_trajectory_controller_takes_all_that_the_stack_sends(
+    start_launch: StartLaunch, start_driver: StartDriver, operator_of: Callable[[Launch], Operator], tmp_path: Path
+) -> None:
+    arm, log = load_profile("piper").arms[0], tmp_path / "ros2_control.log"
+    launch = start_launch(
+        "piper.launch.py", f"profile:={blind('piper', tmp_path)}", "simulated:=false", "driver:=ros2_control",
+        "policy:=replay", f"episode:={episode_of('piper', tmp_path)}",
+    )  # fmt: skip
+    start_driver(launch, "ros2_control", "--robot", "piper")
+    operator = operator_of(launch)
+
+    def ready() -> bool:
+        now = dict(zip(operator.names(), operator.positions(), strict=True))
+        return all(abs(now[name] - value) < 5e-3 for name, value in zip(arm.joints, arm.ready, strict=True))
+
+    operator.wait(lambda: JointState in operator.newest, 90, "joint_states")
+    assert not ready()  # 0.1 rad from where the episode rests
+    operator.wait(ready, 90, "the arm where the episode rests")
+    assert "the first trajectory was taken" in log.read_text("utf-8")
+    assert "refused" not in log.read_text("utf-8")
