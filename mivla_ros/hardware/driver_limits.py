@@ -19,13 +19,13 @@ def driver_limits(driver: str, profile: RobotProfile) -> dict[str, tuple[float, 
     if driver in (Driver.PIPER_ROS, Driver.AGX_ARM_ROS):
         lower, upper = PIPER_MIN, PIPER_MAX
         gripper = GRIPPER_CLAMP if driver == Driver.PIPER_ROS else 0.1
-    elif driver == Driver.ARX_X5:
+    elif driver in (Driver.ARX_X5, Driver.ARX5_SDK):
         lower, upper, gripper = POSITION_MIN, POSITION_MAX, GRIPPER_WIDTH
     else:
         return {}
     found: dict[str, tuple[float, float]] = {}
     for arm in profile.arms:
-        found |= {name: limits for name, *limits in zip(arm.joints, lower, upper, strict=True)}  # type: ignore[misc]
+        found |= dict(zip(arm.joints, zip(lower, upper, strict=True), strict=True))
         if arm.gripper is not None:
             found[arm.gripper.joint] = (0.0, gripper)
-    return {name: (low, high) for name, (low, high) in found.items()}
+    return found
