@@ -36,13 +36,21 @@ class ProcessNode(Protocol):
         ...
 
 
+class _EndedAtStartError(BaseException):
+    """A signal came before the node was running; nothing that catches errors may catch it."""
+
+
 def run_node(name: str, make_node: Callable[[], ProcessNode], *errors: type[Exception]) -> NoReturn:
     """Make the node, run it until its status is set or a signal comes, end the process.
 
     ``errors`` (and bad parameters) while it is made or started are the user's to mend: one line, exit status 1. A
     signal ends a start at once with status 0; afterwards the node is closed first, so that its last words still go out.
     """
-    status = _run(name, make_node, errors)
+    try:
+        status = _run(name, make_node, errors)
+    except _EndedAtStartError:
+        rclpy.try_shutdown()
+        status = 0
     gc.collect()  # the node's DDS participant goes with the last reference; else others believe in it for 20 s more
     _end(status)
 
@@ -52,9 +60,10 @@ def _run(name: str, make_node: Callable[[], ProcessNode], errors: tuple[type[Exc
     ending, running = threading.Event(), threading.Event()
 
     def on_signal(*_: object) -> None:
+        is_first = not ending.is_set()  # a launch sends a second one
         ending.set()
-        if not running.is_set():
-            sys.exit(0)
+        if is_first and not running.is_set():
+            raise _EndedAtStartError
 
     # our own handlers: rclpy's would close the context before the node has said its last words
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
@@ -66,7 +75,7 @@ def _run(name: str, make_node: Callable[[], ProcessNode], errors: tuple[type[Exc
     except (ParameterException, *errors) as error:
         rclpy.logging.get_logger(name).fatal(str(error))
         rclpy.try_shutdown()
-        sys.exit(1)
+        return 1
     running.set()
     executor = make_executor(node)
     while node.status is None and not ending.is_set():

@@ -8,6 +8,7 @@ and no TLS; the commands are fixed, nothing is looked up by a name from the netw
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from mivla_ros.policies.policy import Policy, PolicyError
@@ -39,7 +40,7 @@ class RoboTwinTcpServer:
         self._layout, self._adapter = layout, robotwin_adapter(layout)
         self._worker = PolicyWorker(make_policy, release)
         self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
+        self._open: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
 
     async def start(self) -> None:
         """Listen. Raises ServingError where that is not possible (port taken, unknown host)."""
@@ -59,9 +60,11 @@ class RoboTwinTcpServer:
         """End every connection and stop listening; may be called twice."""
         if self._server is not None:
             self._server.close()
-            for writer in self._open:
-                writer.close()
             self._server = None
+            handlers = list(self._open)
+            for writer in self._open.values():
+                writer.close()
+            await asyncio.gather(*handlers, return_exceptions=True)
         self._worker.close()
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -70,7 +73,9 @@ class RoboTwinTcpServer:
             log.warning("%s refused: %d connections are open", peer, len(self._open))
             writer.close()
             return
-        self._open.add(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        self._open[task] = writer
         log.info("%s connected", peer)
         session: PolicySession | None = None
         failed = False
@@ -85,13 +90,14 @@ class RoboTwinTcpServer:
             failed = not isinstance(error, FrameError)
             words = str(error) if isinstance(error, ServingError | PolicyError) else f"{type(error).__name__}: {error}"
             log.warning("%s: %s", peer, words)
-            await self._write(writer, {"error": words, "traceback": ""})
+            with suppress(OSError):
+                await self._write(writer, {"error": words, "traceback": ""})
         finally:
-            self._open.discard(writer)
             writer.close()
             if session is not None:
                 log.info("%s: %d answers", peer, session.answered)
                 await self._worker.end(session, failed)
+            del self._open[task]
 
     async def _read(self, reader: asyncio.StreamReader) -> Any:  # noqa: ANN401
         """The next message; None where the client has left."""

@@ -31,7 +31,7 @@ from mivla_ros.serving.robotwin_tcp import RoboTwinTcpServer
 from mivla_ros.serving.robotwin_ws import RoboTwinServer
 from mivla_ros.serving.serve_policy import ServedPolicy
 from mivla_ros.serving.server import ServerOptions
-from test.serving.running import LoopThread
+from test.serving.running import LoopThread, wait_until
 
 PROFILE = load_profile("piper_bimanual")
 LAYOUT = AdapterLayout(load_adapter("robotwin"), PROFILE)
@@ -439,3 +439,19 @@ def test_what_cannot_be_served_so_is_one_line(
     assert main([*command, "--port", "0", *arguments]) == 1
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("mivla: ")]
     assert len(lines) == 1 and words in lines[0], lines
+
+
+def test_policies_are_given_back_when_clients_leave_and_when_the_server_ends() -> None:
+    policies, back = [TwoArms(), TwoArms()], []
+    given = list(policies)
+    options = ServerOptions(port=0)
+    with running(RoboTwinTcpServer(lambda: given.pop(0), LAYOUT, options, back.append)) as server:
+        left = TcpClient(server.address)
+        left.call("reset")
+        left.socket.close()
+        wait_until(lambda: back == policies[:1], 20)
+        stays = TcpClient(server.address)
+        stays.call("reset")
+    assert back == policies
+    with pytest.raises((EOFError, ConnectionError)):
+        stays.call("reset")
