@@ -157,7 +157,8 @@ def _rate_of_actions(episode: PreparedEpisode) -> float:
     """Of commands or joints where they have stamps of their own, else of the frames, Hz."""
     rates = episode.figures.get("rates")
     known = rates if isinstance(rates, dict) else {}
-    return max((float(known.get(name, 0.0)) for name in ("commands", "joints")), default=0.0) or _figure(episode, "rate")
+    fastest = max(float(known.get(name, 0.0)) for name in ("commands", "joints"))
+    return fastest or _figure(episode, "rate")
 
 
 def _figure(episode: PreparedEpisode, name: str) -> float:
