@@ -27,11 +27,21 @@ NO_CAMERAS = {
 
 
 def blind(robot: str, folder: Path) -> str:
-    """The robot's profile without cameras: none are here."""
+    """The robot's profile without cameras."""
+    return _profile(robot, folder, {"cameras": [], "description_arguments": NO_CAMERAS[robot]})
+
+
+def seeing(robot: str, folder: Path) -> str:
+    """The robot's profile with its cameras, at a rate that a busy machine keeps up."""
     data = yaml.safe_load((ROOT / "mivla_ros" / "robots" / f"{robot}.yaml").read_text("utf-8"))
-    data["cameras"], data["description_arguments"] = [], NO_CAMERAS[robot]
+    return _profile(robot, folder, {"cameras": [camera | {"rate": 5.0} for camera in data["cameras"]]})
+
+
+def _profile(robot: str, folder: Path, changes: dict[str, Any]) -> str:
+    data = yaml.safe_load((ROOT / "mivla_ros" / "robots" / f"{robot}.yaml").read_text("utf-8"))
+    data |= changes
     data["joint_state_rate"] = 50.0  # what a busy machine keeps up
-    file = folder / f"{robot}_blind.yaml"
+    file = folder / f"{robot}_test.yaml"
     file.write_text(yaml.safe_dump(data), "utf-8")
     return str(file)
 
