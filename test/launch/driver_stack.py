@@ -5,10 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import yaml
+from mivla_bringup.robot_launch import LATENESS
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from mivla_ros.episodes.episode_bag import EpisodeBag
@@ -47,9 +49,10 @@ def _profile(robot: str, folder: Path, changes: dict[str, Any]) -> str:
 
 
 def patient(robot: str, folder: Path) -> str:
-    """A launch argument: the robot's parameters, and an adapter that bears a busy machine's pauses."""
+    """A launch argument: the robot's parameters, and nodes that bear a busy machine's pauses."""
     data = yaml.safe_load((ROOT / "mivla_bringup" / "config" / f"{robot}.yaml").read_text("utf-8")) or {}
     data["/**/hardware"] = {"ros__parameters": {"silence": 3.0}}
+    data["/**/retargeting"] = {"ros__parameters": {"resumes_after": LATENESS}}
     file = folder / "patient.yaml"
     file.write_text(yaml.safe_dump(data), "utf-8")
     return f"parameters_file:={file}"
@@ -122,6 +125,13 @@ def enable(launch: Launch, on: bool = True) -> str:
     request = f"{{data: {str(on).lower()}}}"
     done = launch.run(*ros2("service", "call", "/driver/enable", "std_srvs/srv/SetBool", request))
     return done.stdout + done.stderr
+
+
+def enable_at_last(launch: Launch, seconds: float = 90) -> None:
+    """Enable until the adapter has heard a driver that was started anew."""
+    deadline = time.monotonic() + seconds
+    while "asked for torque" not in (answer := enable(launch)):
+        assert time.monotonic() < deadline, answer
 
 
 def move(operator: Operator, arm: ArmProfile, joint: int, by: float) -> None:

@@ -19,6 +19,7 @@ from test.launch.driver_stack import (
     blind,
     doctor,
     enable,
+    enable_at_last,
     episode_of,
     gone,
     move,
@@ -152,9 +153,7 @@ def test_locoman_is_led_into_its_mode_and_follows_there(
     gone(driver)
     launch.wait_for("driver silent: robot_state", 30)
     start_driver(launch, "locoman", "--refuse-enable")
-    operator.newest.pop(JointState)
-    operator.wait(lambda: JointState in operator.newest, 60, "joint_states of the second driver")
-    enable(launch)
+    enable_at_last(launch)
     launch.wait_for("no joint moved when bimanual was asked for", 60)
     assert "Traceback" not in launch.output()
 
@@ -186,7 +185,7 @@ def test_ros2_controls_joint_trajectory_controller_takes_all_that_the_stack_send
     arm, log = load_profile("piper").arms[0], tmp_path / "ros2_control.log"
     launch = start_launch(
         "piper.launch.py", f"profile:={blind('piper', tmp_path)}", "simulated:=false", "driver:=ros2_control",
-        "policy:=replay", f"episode:={episode_of('piper', tmp_path)}",
+        "policy:=replay", patient("piper", tmp_path), f"episode:={episode_of('piper', tmp_path)}",
     )  # fmt: skip
     start_driver(launch, "ros2_control", "--robot", "piper")
     operator = operator_of(launch)
