@@ -10,11 +10,13 @@ import numpy as np
 
 from mivla_ros.action_space import SIDES
 from mivla_ros.policies.options import read_options
-from mivla_ros.policies.policy import Policy, PolicyError
+from mivla_ros.policies.policy import Policy, PolicyError, Remote
 from mivla_ros.robots.profile import RobotProfile
 
 if TYPE_CHECKING:
     from mivla_ros.policies.pick_and_place import Job
+
+SERVER_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,20 @@ class PolicyEntry:
     needs_instruction: bool = True
 
 
-def make_policy(name: str, context: PolicyContext, options: Mapping[str, object] | None = None) -> Policy:
-    """A policy by name. Raises PolicyError naming the policies or options there are, or what the policy
-    itself objects to.
+def make_policy(
+    name: str, context: PolicyContext, options: Mapping[str, object] | None = None, wait: float = SERVER_SECONDS
+) -> Policy:
+    """A policy by name. wait: s for the server of one of which nothing is known before; 0: it is given as it is, see
+    ``Remote``. Raises PolicyError naming the policies or options there are, or what the policy itself objects to.
     """
-    return entry(name).make(context, options or {})
+    policy = entry(name).make(context, options or {})
+    if wait and isinstance(policy, Remote) and policy.absence() is not None:
+        try:
+            policy.wait(wait)
+        except PolicyError:
+            policy.close()
+            raise
+    return policy
 
 
 def entry(name: str) -> PolicyEntry:
