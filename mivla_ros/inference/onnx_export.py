@@ -179,6 +179,7 @@ def _export(
         length = torch.export.Dim("words", min=1, max=4096)
         shapes = (tuple({axis: length for axis in dynamic.get(name, {})} or None for name in names),)
     temporary = path.with_suffix(".partial.onnx")
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of operators of packages that are not there
     try:
         with torch.no_grad():
             torch.onnx.export(

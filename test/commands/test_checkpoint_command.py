@@ -50,7 +50,7 @@ def test_show_tells_all_of_it(tiny: Path, capsys: pytest.CaptureFixture[str]) ->
     text = capsys.readouterr().out
     for words in (
         load_checkpoint(tiny).hash,
-        "tiny (mivla): 192 wide, 4 deep",
+        f"tiny (mivla): {presets.TINY.trunk.width} wide, {presets.TINY.trunk.depth} deep",
         "16 steps of 0.1 s",
         "arm, right: joint1, joint2",
         "gripper: 0 closed (0) to 0.1 open (1)",
@@ -74,8 +74,8 @@ def test_show_as_json_needs_no_torch(tiny: Path) -> None:
     assert shown.returncode == 0, shown.stderr
     data = json.loads(shown.stdout)
     assert data["contract"]["robot"] == "piper"
-    assert data["config"]["trunk"]["width"] == 192
-    assert data["weights"]["trunk.own_positions"]["shape"] == [1, 19, 192]
+    assert data["config"]["trunk"]["width"] == presets.TINY.trunk.width
+    assert data["weights"]["trunk.own_positions"]["shape"] == [1, 19, presets.TINY.trunk.width]
     assert len(data["statistics"]["actions"]["mean"]) == 76
 
 
