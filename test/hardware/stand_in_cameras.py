@@ -42,7 +42,7 @@ class Cameras(Node):
             picture = np.roll(picture, shift, axis=1)
         else:
             picture = picture.copy()
-            picture[:12, :12] = np.roll(picture[:12, :12], shift, axis=1)
+            picture[:60, :60] = np.roll(picture[:60, :60], shift, axis=1)
         return blurred(picture) if camera.name == self._unsharp else picture
 
     def _show(self, camera: CameraProfile, pictures: object, infos: object) -> None:

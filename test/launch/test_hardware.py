@@ -59,11 +59,10 @@ def test_a_stack_on_piper_ros_is_well_and_moves_and_says_why_it_stops(
     driver = start_driver(launch, "piper_ros", "--latency", "0.03", "--drop", "7")
     cameras = start_driver(launch, "cameras", "--robot", profile)
     launch.run(*ros2("topic", "echo", "--once", "--no-daemon", "/joint_states"), seconds=60)
-    _, _, found = doctor(launch, profile, "--driver", "piper_ros")
     stop(launch)
-    assert not found & {"topic_missing", "topic_type", "joint_rate", "joint_names", "clock_skew", "tf_missing"}
     assert "asked for torque" in enable(launch)
     _, data, found = doctor(launch, profile, "--driver", "piper_ros", "--move", "--episode", episode)
+    assert not found & {"topic_missing", "topic_type", "joint_rate", "joint_names", "clock_skew", "tf_missing"}
     checks = {f["check"]: f for f in data["findings"]}
     assert checks["gripper_motion"]["level"] == "ok"
     assert [f["level"] for f in data["findings"] if f["check"] == "joint_motion"] == ["ok"] * 6
