@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mivla_ros.model.flow import euler, noise_like, noisy_actions, step_times, target_velocity, training_times
-from mivla_ros.model.presets import BASE, TINY
+from mivla_ros.model.presets import BASE
 
 ACTIONS, NOISE = torch.randn(3, 5, 76), torch.randn(3, 5, 76)
 
