@@ -66,10 +66,16 @@ class FastInference:
     """A checkpoint's network with a batch of one. Calls come from one thread."""
 
     def __init__(
-        self, checkpoint: Checkpoint, steps: int = 0, engine: EngineName = EngineName.TORCH, threads: int = 0
+        self,
+        checkpoint: Checkpoint,
+        steps: int = 0,
+        engine: EngineName = EngineName.TORCH,
+        threads: int = 0,
+        noise: float = 1.0,
     ) -> None:
-        """steps: Euler steps; 0: the checkpoint's. threads: of ONNX Runtime; 0: as PyTorch's. Raises ModelError."""
-        self.checkpoint = checkpoint
+        """steps: Euler steps; 0: the checkpoint's. threads: of ONNX Runtime; 0: as PyTorch's. noise: size of what the
+        flow begins with; 0: in the middle of it, for the same chunk every time. Raises ModelError."""
+        self.checkpoint, self.noise = checkpoint, noise
         self.steps = steps or checkpoint.config.flow.steps
         self.engine = make_engine(engine, checkpoint, self.steps, threads)
         self._pixels = Pixels(checkpoint.config.vision, len(checkpoint.contract.cameras))
@@ -134,7 +140,7 @@ class FastInference:
         valid = mask.float()
         found = guided_euler(
             lambda noisy, step: self.engine.velocity(noisy, valid, step),
-            noise_like(mask, seed),
+            self.noise * noise_like(mask, seed),
             self.steps,
             self._guide(guide, mask),
         )

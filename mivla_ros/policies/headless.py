@@ -6,18 +6,20 @@ does.
 
 import argparse
 import sys
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mivla_ros.action_chunk import ActionChunk
 from mivla_ros.kinematics import chain_from_urdf, forward_kinematics
-from mivla_ros.observations import Synchroniser
+from mivla_ros.observation import Observation
+from mivla_ros.observations import StreamLimits, Synchroniser
 from mivla_ros.policies.frames import fixed_transform, inverse_pose
 from mivla_ros.policies.options import split_options
-from mivla_ros.policies.policy import PolicyError
+from mivla_ros.policies.policy import Actions, Policy, PolicyError, PolicySpec, Progress
 from mivla_ros.policies.registry import PolicyContext, entry, make_policy
 from mivla_ros.policies.runner import PolicyRunner, PolicyState
 from mivla_ros.retargeting import Command, Follower, Retargeter
@@ -26,11 +28,14 @@ from mivla_ros.robots.description import robot_description
 from mivla_ros.robots.profile import RobotProfile, load_profile
 from mivla_ros.simulation.pacing import Schedule
 from mivla_ros.simulation.simulation import Simulation
+from mivla_ros.simulation.state import Snapshot
 from mivla_ros.simulation.tasks import Task
 from mivla_ros.simulation.trajectory import joint_trajectory
 from mivla_ros.simulation.variation import Variation
 from mivla_ros.stop_reasons import Stop
 
+UNDRAWN = np.zeros((1, 1, 3), dtype=np.uint8)
+KEPT = 64  # pictures not looked at
 PERIODS = 2  # control periods of the simulation between two looks, 10 ms
 
 
@@ -58,6 +63,42 @@ class Episode:
             f"seed {self.seed}: {words}, completion {self.completion:.2f}, {self.seconds:.2f} s, {offset}"
             f"{self.refused_chunks} chunks refused, {self.clipped_steps} steps clipped"
         )
+
+
+class _DrawnWhenSeen:
+    """A policy whose pictures are drawn, from the state at their time, only once it looks at them: it looks at one in
+    six, and drawing takes most of the time of a rollout."""
+
+    def __init__(self, policy: Policy, simulation: Simulation) -> None:
+        self._policy, self._simulation = policy, simulation
+        self._taken: OrderedDict[tuple[str, int], Snapshot] = OrderedDict()
+
+    @property
+    def spec(self) -> PolicySpec:
+        """The policy's."""
+        return self._policy.spec
+
+    def take(self, camera: str, stamp_ns: int) -> None:
+        """The camera takes a picture now."""
+        self._taken[camera, stamp_ns] = self._simulation.snapshot()
+        while len(self._taken) > KEPT:
+            self._taken.popitem(last=False)
+
+    def reset(self, instruction: str, seed: int) -> None:
+        """The policy's."""
+        self._policy.reset(instruction, seed)
+
+    def infer(self, observation: Observation, progress: Progress) -> Actions:
+        """The policy's answer to the observation with its pictures drawn."""
+        images = {
+            name: replace(image, rgb=self._simulation.render(name, self._taken[name, image.stamp_ns]))
+            for name, image in observation.images.items()
+        }
+        return self._policy.infer(replace(observation, images=images), progress)
+
+    def close(self) -> None:
+        """The policy's."""
+        self._policy.close()
 
 
 class HeadlessRun:
@@ -103,12 +144,14 @@ class HeadlessRun:
         """
         simulation, self.follower = self.simulation, None
         simulation.reset(seed, variation)
+        limits = StreamLimits(frozen=0)  # pictures are drawn when they are looked at: until then all are the same
         synchroniser = Synchroniser(
-            self.profile.arms, self._cameras, self._eef_pose, needs_objects=self.policy.spec.needs_objects
+            self.profile.arms, self._cameras, self._eef_pose, limits, needs_objects=self.policy.spec.needs_objects
         )
+        taken = _DrawnWhenSeen(self.policy, simulation)
         schedules = {camera.name: Schedule(camera.rate, simulation.time_ns) for camera in self._cameras}
         runner = PolicyRunner(
-            self.policy,
+            taken,
             self.profile,
             synchroniser,
             lambda: simulation.time_ns,
@@ -129,7 +172,8 @@ class HeadlessRun:
             synchroniser.add_joints(joints.time_ns, joints.names, joints.positions.tolist())
             for camera in self._cameras:
                 if schedules[camera.name].due(now_ns):
-                    synchroniser.add_image(camera.name, now_ns, simulation.render(camera.name), camera.frame)
+                    taken.take(camera.name, now_ns)
+                    synchroniser.add_image(camera.name, now_ns, UNDRAWN, camera.frame)
             synchroniser.add_objects(now_ns, simulation.object_poses(), self.profile.world_frame)
             follower.on_joint_states(
                 joints.time_ns, joints.names, joints.positions.tolist(), joints.velocities.tolist()

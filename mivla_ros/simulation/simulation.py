@@ -229,8 +229,9 @@ class Simulation:
         """Intrinsics of a camera of the profile. Raises KeyError naming those there are."""
         return camera_intrinsics(self.profile.camera(camera))
 
-    def render(self, camera: str) -> NDArray[np.uint8]:
-        """RGB (height, width, 3) of a camera of the profile, now. Raises RenderingError."""
+    def render(self, camera: str, snapshot: Snapshot | None = None) -> NDArray[np.uint8]:
+        """RGB (height, width, 3) of a camera of the profile, now or when a snapshot was taken. Raises
+        RenderingError."""
         try:
             size = self.profile.camera(camera)
         except KeyError as error:
@@ -238,7 +239,7 @@ class Simulation:
         key = (size.width, size.height)
         if key not in self._renderers:
             self._renderers[key] = SceneRenderer(self.model, *key)
-        return self._renderers[key].draw(self.snapshot(), camera)
+        return self._renderers[key].draw(snapshot or self.snapshot(), camera)
 
     def close(self) -> None:
         """Give graphics contexts back."""

@@ -43,8 +43,15 @@ class Samples:
     """All samples of prepared episodes by number, each with the mask of the mode that it is used in."""
 
     def __init__(
-        self, episodes: Sequence[PreparedEpisode], config: NetworkConfig, normalisation: Normalisation, imitate: bool
+        self,
+        episodes: Sequence[PreparedEpisode],
+        config: NetworkConfig,
+        normalisation: Normalisation,
+        imitate: bool,
+        noise: float = 1.0,
     ) -> None:
+        """imitate, noise: of TrainingOptions."""
+        self.noise = noise
         self.episodes, self.config, self.normalisation, self.imitate = tuple(episodes), config, normalisation, imitate
         self._ends = np.cumsum([len(episode) for episode in episodes])
 
@@ -79,14 +86,14 @@ class Samples:
             texts.append(episode.instructions[choice] if episode.instructions else "")
         shape = normal.shape
         return Batch(
-            pixels=_coloured(torch.from_numpy(stacked("pixels")), random, colour),
+            pixels=coloured(torch.from_numpy(stacked("pixels")), random, colour),
             seen=torch.from_numpy(stacked("seen")),
             state=torch.from_numpy(state).float(),
             state_mask=torch.from_numpy(stacked("state_mask")),
             actions=torch.from_numpy(normal).float(),
             mask=torch.from_numpy(mask[..., columns]),
             from_human=torch.tensor([episode.embodiment == "human" for episode, _ in places]),
-            noise=torch.randn(shape, generator=generator),
+            noise=self.noise * torch.randn(shape, generator=generator),
             time=training_times(len(places), self.config.flow, generator),
             texts=texts,
             numbers=np.asarray(numbers),
@@ -125,7 +132,7 @@ def modes_episodes(episodes: Sequence[PreparedEpisode], mode: Mode) -> list[Prep
     return [episode for episode in episodes if episode.embodiment == "human"]
 
 
-def _coloured(pixels: Tensor, random: np.random.Generator, share: float) -> Tensor:
+def coloured(pixels: Tensor, random: np.random.Generator, share: float) -> Tensor:
     """Brightness and contrast of that share of pictures changed."""
     if share <= 0:
         return pixels

@@ -83,8 +83,8 @@ def train(job: Job, options: TrainingOptions, out: Path, show: bool = True) -> R
     accelerator.wait_for_everyone()
     main = accelerator.is_main_process
     curves = Curves(out, known.log_bytes if known else 0) if main else None
-    samples = Samples(job.training, job.network.config, job.normalisation, options.imitate)
-    held = Samples(job.validation, job.network.config, job.normalisation, options.imitate)
+    samples = Samples(job.training, job.network.config, job.normalisation, options.imitate, options.noise)
+    held = Samples(job.validation, job.network.config, job.normalisation, options.imitate, options.noise)
     batches = Batches(
         samples, options.batch, options.seed, options.colour, accelerator.process_index, accelerator.num_processes
     )

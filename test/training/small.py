@@ -63,6 +63,21 @@ def episode(number: int, embodiment: str = "robot", samples: int = 10) -> Prepar
     )
 
 
+def learnable(number: int, samples: int = 24) -> PreparedEpisode:
+    """An episode of one rule that holds in every such episode: the arm stays where it is, and goes where the picture
+    is bright; the hand is always the same."""
+    made = episode(number, samples=samples)
+    random = np.random.default_rng([number, 1])
+    bright = random.random((samples, 1, 1)) < 0.5
+    pixels = np.where(bright[..., None, None], 200, 50) + random.integers(0, 50, made.pixels.shape)
+    arm = np.where(made.own, made.state[:, None] + np.where(bright, 1.0, -1.0), 0.0)
+    return replace(
+        made,
+        pixels=pixels.astype(np.uint8),
+        actions=np.where(made.imitated, 0.3, arm).astype(np.float32),
+    )
+
+
 def job(episodes: list[PreparedEpisode] | None = None, **changes: object) -> Job:
     """A job with a network of its own."""
     training = episodes or [episode(0), episode(1, "human"), episode(2)]
@@ -99,6 +114,7 @@ def write_gradients(file: Path) -> None:
     from mivla_ros.training.imitator import Imitator
     from mivla_ros.training.trainer import backward
 
+    torch.set_num_threads(1)
     accelerator = Accelerator(cpu=True, kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)])
     made = job()
     wrapped = accelerator.prepare(Imitator(made.network))

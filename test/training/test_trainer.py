@@ -1,4 +1,6 @@
 import json
+import os
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,7 +16,7 @@ from mivla_ros.training.adapting import finished_network
 from mivla_ros.training.errors import TrainingError
 from mivla_ros.training.options import Adaptation
 from mivla_ros.training.trainer import train
-from test.training.small import CONFIG, OPTIONS, job
+from test.training.small import CONFIG, OPTIONS, job, learnable, write_gradients
 
 
 @pytest.fixture(autouse=True)
@@ -25,12 +27,16 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
-def test_training_lowers_the_loss_and_keeps_a_checkpoint_with_curves(tmp_path):
-    options = replace(OPTIONS, steps=80, batch=8, rate=3e-3, average=0.0, colour=0.0, validate_every=80, save_every=80)
-    result = train(job(), options, tmp_path, show=False)
+def test_training_learns_a_rule_that_holds_on_other_episodes_too(tmp_path):
+    options = replace(OPTIONS, steps=120, batch=16, rate=4e-3, average=0.0, colour=0.0, validate_every=20, save_every=120)
+    episodes = [learnable(number) for number in range(4)]
+    result = train(replace(job(episodes), validation=[learnable(9)]), options, tmp_path, show=False)
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     losses = [row["loss"] for row in rows if row["kind"] == "train"]
-    assert np.mean(losses[-8:]) < 0.97 * np.mean(losses[:8])
+    held = [row for row in rows if row["kind"] == "validation"]
+    assert np.mean(losses[-8:]) < 0.6 * np.mean(losses[:8])
+    assert held[-1]["loss"] < 0.8 * held[0]["loss"]
+    assert held[-1]["joint_error_deg"] < 0.6 * held[0]["joint_error_deg"]
     assert load_checkpoint(result.checkpoint).config == CONFIG
     assert (tmp_path / "curves.png").stat().st_size > 1000
     assert list((tmp_path / "tensorboard").iterdir())
@@ -85,15 +91,22 @@ def test_running_out_of_memory_is_one_clear_error(tmp_path, monkeypatch):
 
 
 def test_two_processes_give_the_gradients_of_one_with_the_whole_batch(tmp_path):
-    root = Path(__file__).parents[2]
-    one = [sys.executable, "-m", "test.training.small", "gradients", str(tmp_path / "one.safetensors")]
-    two = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m",
-        "test.training.small", "gradients", str(tmp_path / "two.safetensors"),
-    ]  # fmt: skip
-    for command in (one, two):
-        subprocess.run(command, cwd=root, check=True, timeout=300)
-    alone, shared = load_file(tmp_path / "one.safetensors"), load_file(tmp_path / "two.safetensors")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+    where = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "GLOO_SOCKET_IFNAME": "lo"}
+    shared_file, alone_file = tmp_path / "two.safetensors", tmp_path / "one.safetensors"
+    command = [sys.executable, "-m", "test.training.small", "gradients", str(shared_file)]
+    both = [
+        subprocess.Popen(command, cwd=Path(__file__).parents[2], env={**where, "RANK": rank, "LOCAL_RANK": rank})
+        for rank in ("0", "1")
+    ]
+    try:
+        write_gradients(alone_file)
+        assert [process.wait(timeout=600) for process in both] == [0, 0]
+    finally:
+        for process in both:
+            process.kill()
+    alone, shared = load_file(alone_file), load_file(shared_file)
     assert alone.keys() == shared.keys()
     assert any(value.abs().max() > 1e-3 for key, value in alone.items() if key != "loss")
     for key, value in alone.items():

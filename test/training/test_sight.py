@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+import torch
+
+from mivla_ros.demonstrations.scenes import Scenes, make_scenes
+from mivla_ros.model.network import build_network
+from mivla_ros.model.presets import TINY
+from mivla_ros.robots.profile import load_profile
+from mivla_ros.training.errors import TrainingError
+from mivla_ros.training.sight import SightOptions, teach_sight
+from test.training.small import CONFIG, episode
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_the_place_of_an_object_is_where_its_colour_is():
+    profile, vision = load_profile("piper"), TINY.vision
+    ready = np.zeros((1, 76))
+    ready[0, 55:61], ready[0, 61] = profile.arms[0].ready, 1.0
+    found = make_scenes(profile, vision, ("head_camera",), ready, 6)
+    assert found.objects == ("bottle", "pad")
+    green = 0
+    for row in range(6):
+        assert found.there[row, 0].all()
+        across, down = np.clip((found.places[row, 0, 1] + 1) / 2 * vision.image_size, 0, vision.image_size - 1).astype(int)
+        red, middle, blue = found.pixels[row, 0, :, down, across].astype(int)
+        green += middle > red + 20 and middle > blue + 20
+    assert green >= 4  # the arm or the bottle may stand before it
+
+
+def test_an_encoder_learns_to_say_where_a_spot_is():
+    random = np.random.default_rng(0)
+    count, size = 400, CONFIG.vision.image_size
+    pixels = random.integers(0, 60, (count, 1, 3, size, size))
+    corners = random.integers(0, size - 6, (count, 2))
+    for row, (down, right) in enumerate(corners):
+        pixels[row, 0, 0, down : down + 6, right : right + 6] = 250
+    places = ((corners[:, ::-1] + 3) / size * 2 - 1).astype(np.float32)[:, None, None]
+    scenes = Scenes(pixels.astype(np.uint8), places, np.ones((count, 1, 1), dtype=bool), ("spot",))
+    network = build_network(CONFIG, seed=1)
+    lines: list[str] = []
+    found = teach_sight(network, scenes, SightOptions(steps=120, batch=16), lines.append)
+    assert found["spot"] < 0.08  # about 0.3 for one who guesses the middle
+    assert len(lines) >= 7
+
+
+def test_too_few_scenes_are_refused():
+    scenes = Scenes(episode(0).pixels, np.zeros((10, 2, 1, 2), np.float32), np.ones((10, 2, 1), dtype=bool), ("spot",))
+    with pytest.raises(TrainingError, match="scenes: are 10"):
+        teach_sight(build_network(CONFIG), scenes, SightOptions(steps=1))
