@@ -6,6 +6,7 @@ jobs; all that differs between tasks is in them.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import atan2
 from typing import Protocol
 
 import numpy as np
@@ -333,6 +334,12 @@ def _seen_from(frame: Array, pose: Array) -> Array:
 def hand_for(thing_goal: Array, thing_in_hand: Array) -> Array:
     """Where the end effector (7,) must be for the thing it holds to be at ``thing_goal`` (7,)."""
     return _compose(thing_goal, inverse_pose(thing_in_hand))
+
+
+def turned(pose: Array) -> float:
+    """Angle in the table's plane from the world's x axis to the x axis of a pose (7,), rad in -pi..pi."""
+    w, x, y, z = pose[3:]
+    return atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
 
 
 def tool_pose(position: Array, lean: float, turn: float) -> Array:

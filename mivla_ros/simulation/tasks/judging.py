@@ -1,4 +1,4 @@
-"""What several tasks judge alike: whether a thing has stayed put, and whether the arms are back."""
+"""What several tasks share: poses on the table, whether a thing has stayed put, and whether the arms are back."""
 
 from collections.abc import Mapping
 
@@ -6,6 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mivla_ros.simulation.state import SceneState
+
+
+def pose_on_table(x: float, y: float, z: float, turn: float) -> NDArray[np.float64]:
+    """Pose (7,) at x, y, z (m), turned by ``turn`` rad about the vertical."""
+    return np.array([x, y, z, np.cos(turn / 2), 0.0, 0.0, np.sin(turn / 2)])
 
 
 class Settled:
