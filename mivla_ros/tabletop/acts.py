@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import pi
 
 from mivla_ros.tabletop.things import Grasp
 
@@ -18,8 +19,8 @@ class How(StrEnum):
 class Act:
     """Bring ``thing`` to ``offset`` (m, of its underside's middle) in the frame of ``to``'s underside.
 
-    turn: heading wanted there, rad relative to ``to``; None: any. tolerance, turn_tolerance: what still counts, m and
-    rad. hand: left or right; empty: the nearer one. pour_over: thing above which it is tilted on the way. give_to: hand
+    turn: heading wanted there, rad relative to ``to``, modulo ``period``; None: any. tolerance, turn_tolerance: what
+    still counts, m and rad. hand: left or right; empty: the nearer one. pour_over: thing above which it is tilted on the way. give_to: hand
     that takes it over on the way. two_hands: one on each side. grasp: other than the thing's usual one, thing being one
     that this package does not know."""
 
@@ -28,6 +29,7 @@ class Act:
     offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
     how: How = How.PUT
     turn: float | None = None
+    period: float = 2 * pi
     tolerance: float = 0.03
     turn_tolerance: float = 0.25
     hand: str = ""

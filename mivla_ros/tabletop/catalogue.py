@@ -81,8 +81,8 @@ LINE_UP = TableTask(
     (_block("centre", "green"), _block("one", "orange"), _block("other", "white")),
     {"centre": Region((0.30, 0.36), MIDDLE, (-0.1, 0.1)), "one": Region((0.22, 0.27), LEFT, ANY), "other": Region((0.22, 0.27), RIGHT, ANY)},
     (
-        Act("one", "centre", (0.0, 0.075, 0.0), turn=0.0, tolerance=0.018, turn_tolerance=0.2),
-        Act("other", "centre", (0.0, -0.075, 0.0), turn=0.0, tolerance=0.018, turn_tolerance=0.2),
+        Act("one", "centre", (0.0, 0.075, 0.0), turn=0.0, period=pi / 2, tolerance=0.018, turn_tolerance=0.2),
+        Act("other", "centre", (0.0, -0.075, 0.0), turn=0.0, period=pi / 2, tolerance=0.018, turn_tolerance=0.2),
     ),
     (
         "Line up the blocks.",
@@ -160,7 +160,7 @@ TURN_BAR = TableTask(
     "turn_bar",
     (_pad("mark", "white", 0.13, "mark"), Thing("bar", Shape.STICK, (0.11, 0.028, 0.03), "red", "bar", 0.05)),
     {"mark": Region((0.28, 0.36), (-0.12, 0.12), STRAIGHT), "bar": Upon("mark", (0.0, 0.0, MARK_THICKNESS))},
-    (Act("bar", "mark", (0.0, 0.0, MARK_THICKNESS), turn=pi / 2, tolerance=0.03, turn_tolerance=0.3),),
+    (Act("bar", "mark", (0.0, 0.0, MARK_THICKNESS), turn=pi / 2, period=pi, tolerance=0.03, turn_tolerance=0.3),),
     (
         "Turn the bar by a quarter.",
         "Rotate the {bar} by ninety degrees on the {mark}.",

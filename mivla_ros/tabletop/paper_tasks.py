@@ -12,7 +12,7 @@ PAPER_ACTS: dict[str, tuple[Act, ...]] = {
     "bottle_on_pad": (Act("bottle", "pad", grasp=Grasp((0.0, 0.0, 0.095), 0.056, (), power=True)),),
     "gather_objects": (
         Act("basket", "pad", (0.0, 0.0, 0.002), turn=0.0, hand="left", grasp=Grasp((-0.068, 0.0, 0.03), 0.012, (pi / 2,))),
-        Act("block", "basket", (0.004, 0.0, 0.026), turn=0.0, hand="right", grasp=Grasp((0.0, 0.0, 0.011), 0.017, (0.0, pi / 2))),
+        Act("block", "basket", (0.004, 0.0, 0.026), turn=0.0, period=pi, hand="right", grasp=Grasp((0.0, 0.0, 0.011), 0.017, (0.0, pi / 2))),
     ),
     "umbrella_rack": (
         Act("left_umbrella", "rack", (0.0, 0.045, 0.014), turn=0.0, hand="left", grasp=_UMBRELLA),

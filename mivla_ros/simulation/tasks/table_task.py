@@ -209,8 +209,8 @@ class _ActJudge:
         away = frame.apply(pose[:3] - to[:3]) - act.offset
         turned = True
         if act.turn is not None:
-            period = np.pi / 2 if self._thing.shape is Shape.BLOCK else np.pi
-            off = (turned_by(pose) - turned_by(to) - act.turn + period / 2) % period - period / 2
+            half = act.period / 2
+            off = (turned_by(pose) - turned_by(to) - act.turn + half) % act.period - half
             turned = abs(off) < act.turn_tolerance
         return bool(
             turned
