@@ -94,7 +94,7 @@ def _nodes(profile: RobotProfile, settings: Settings, share: Path) -> list[Launc
             output="screen",
             parameters=[description, {"publish_frequency": profile.command_rate}],
         ),
-        suite_node("retargeting", {"resumes_after": LATENESS} if settings.simulated else {}),
+        suite_node("retargeting", {**description, **({"resumes_after": LATENESS} if settings.simulated else {})}),
         suite_node(
             "policy",
             {

@@ -39,9 +39,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until a signal comes."""
     from mivla_ros.commands.errors import CommandError
     from mivla_ros.policies.policy import PolicyError
+    from mivla_ros.serving.array_packing import MEBIBYTE
     from mivla_ros.serving.errors import ServingError
     from mivla_ros.serving.serve_policy import ServedPolicy, serve_until_signal
-    from mivla_ros.serving.server import MEBIBYTE
 
     for name, low, high in (("port", 0, 65535), ("max_frame_mb", 0.01, 1024), ("max_connections", 1, 1000)):
         value = getattr(arguments, name)

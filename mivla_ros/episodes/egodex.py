@@ -12,21 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mivla_ros import action_space
-from mivla_ros.alignment.poses import matrix_from_quaternion
-from mivla_ros.episodes.episode import (
-    POSE_COLUMNS,
-    POSE_UNITS,
-    Array,
-    Camera,
-    Episode,
-    EpisodeInfo,
-    LazyMapping,
-    Stamps,
-    Stream,
-    check_stream,
-    frame_stamps,
-)
+from mivla_ros.alignment.poses import matrix_from_quaternion, poses_from
+from mivla_ros.episodes.episode import Array, Episode, Stamps, Stream, check_stream, frame_stamps
 from mivla_ros.episodes.errors import EpisodeError
+from mivla_ros.episodes.hdf5_episode import check_metres, episode_of_frames, opened, pose_stream
 from mivla_ros.episodes.hdf5_file import Hdf5File
 from mivla_ros.episodes.interpolation import continuous, hands_at, poses_at
 from mivla_ros.episodes.video_file import VideoCamera, VideoFile, write_video
@@ -50,12 +39,7 @@ def matches(file: Hdf5File) -> bool:
 
 def read(path: Path) -> Episode:
     """Open one episode: PATH.hdf5, with PATH.mp4 beside it where there is one. Raises EpisodeError."""
-    file = Hdf5File(path)
-    try:
-        return _episode(path, file)
-    except BaseException:
-        file.close()
-        raise
+    return opened(path, _episode)
 
 
 def _episode(path: Path, file: Hdf5File) -> Episode:
@@ -85,19 +69,20 @@ def _episode(path: Path, file: Hdf5File) -> Episode:
             video.close()
         file.close()
 
-    info = EpisodeInfo(
+    return episode_of_frames(
+        file,
+        stamps,
+        cameras,
+        streams,
+        close=close,
         name=f"{path.parent.name}/{path.stem}",
-        path=path,
         format=FORMAT,
         embodiment="human",
         robot="human",
         instructions=instructions,
         rate=RATE,
-        start_ns=0,
-        end_ns=int(stamps[-1]),
-        metadata={key: text for key in METADATA if (text := file.attribute(key))},
+metadata={key: text for key in METADATA if (text := file.attribute(key))},
     )
-    return Episode(info, LazyMapping[Camera](cameras), LazyMapping[Stream](streams), close=close)
 
 
 def _camera(file: Hdf5File, video_path: Path, stamps: Stamps, opened: list[VideoFile]) -> VideoCamera:
@@ -120,21 +105,15 @@ def _matrices(file: Hdf5File, joint: str, rows: int) -> Array:
     bad = (np.abs(product - np.eye(3)).max(axis=(1, 2)) > 1e-2) | (np.abs(matrices[:, 3] - [0, 0, 0, 1]).max(1) > 1e-4)
     if bad.any():
         raise EpisodeError(file.path, key, "is no rigid transform", int(np.argmax(bad)), "orthonormal within 0.01")
-    far = np.abs(matrices[:, :3, 3]).max(axis=1) > 100.0
-    if far.any():
-        row = int(np.argmax(far))
-        text = f"lies {np.abs(matrices[row, :3, 3]).max():.4g} from the origin: metres are expected"
-        raise EpisodeError(file.path, key, text, row, "100 m")
+    check_metres(file, key, matrices[:, :3, 3])
     return matrices
 
 
 def _pose_stream(file: Hdf5File, name: str, joint: str, stamps: Stamps) -> Stream:
-    from mivla_ros.alignment.poses import poses_from
-
     matrices = _matrices(file, joint, len(stamps))
     u, _, vt = np.linalg.svd(matrices[:, :3, :3])  # float32 on disk: made orthonormal again
     poses = continuous(poses_from(matrices[:, :3, 3], u @ vt))
-    return check_stream(file.path, Stream(name, stamps, poses, POSE_COLUMNS, POSE_UNITS, WORLD))
+    return pose_stream(file, name, stamps, poses, WORLD)
 
 
 def _hand_stream(file: Hdf5File, side: str, stamps: Stamps) -> Stream:

@@ -11,15 +11,10 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from mivla_ros.episodes.episode import (
-    POSE_COLUMNS,
-    POSE_UNITS,
     ArmLayout,
     Array,
-    Camera,
     Episode,
-    EpisodeInfo,
     GripperLayout,
-    LazyMapping,
     Stamps,
     Stream,
     check_stream,
@@ -27,6 +22,7 @@ from mivla_ros.episodes.episode import (
 )
 from mivla_ros.episodes.errors import EpisodeError
 from mivla_ros.episodes.hdf5_camera import Hdf5Camera
+from mivla_ros.episodes.hdf5_episode import check_metres, episode_of_frames, opened, pose_stream
 from mivla_ros.episodes.hdf5_file import Hdf5File
 from mivla_ros.episodes.interpolation import continuous
 
@@ -54,12 +50,7 @@ def matches(file: Hdf5File) -> bool:
 
 def read(path: Path) -> Episode:
     """Open one episode. Raises EpisodeError."""
-    file = Hdf5File(path)
-    try:
-        return _episode(path, file)
-    except BaseException:
-        file.close()
-        raise
+    return opened(path, _episode)
 
 
 def _episode(path: Path, file: Hdf5File) -> Episode:
@@ -90,19 +81,20 @@ def _episode(path: Path, file: Hdf5File) -> Episode:
         for name in (file.names("observations/images") if file.has("observations/images") else ())
     }
     instruction = file.attribute("instruction") or path.parent.name.replace("_", " ")
-    info = EpisodeInfo(
+    return episode_of_frames(
+        file,
+        stamps,
+        cameras,
+        streams,
+        arms,
         name=f"{path.parent.name}/{path.stem}",
-        path=path,
         format=FORMAT,
         embodiment="robot",  # its human rows are end effectors and grippers too, not 48 values of hands
         robot="locoman" if not human else "human2locoman_human",
         instructions=(instruction,),
         rate=RATE,
-        start_ns=0,
-        end_ns=int(stamps[-1]),
         metadata={"embodiment": embodiment, "frame": FRAME},
     )
-    return Episode(info, LazyMapping[Camera](cameras), LazyMapping[Stream](streams), arms, close=file.close)
 
 
 def _arm(side: str, human: bool) -> ArmLayout:
@@ -130,10 +122,7 @@ def _joints(file: Hdf5File, group: str, grippers: Array | None, stamps: Stamps, 
 
 def _poses(file: Hdf5File, name: str, key: str, first: int, width: int, stamps: Stamps) -> Stream:
     six = file.numbers(key, (None, width), len(stamps))[:, first : first + 6]
-    far = np.abs(six[:, :3]).max(axis=1) > 100.0
-    if far.any():
-        row = int(np.argmax(far))
-        raise EpisodeError(file.path, key, f"is {np.abs(six[row, :3]).max():.4g}: metres expected", row, "100 m")
+    check_metres(file, key, six[:, :3])
     turn = Rotation.from_euler("xyz", six[:, 3:]).as_quat(scalar_first=True)
     poses = continuous(np.concatenate([six[:, :3], turn], axis=1))
-    return check_stream(file.path, Stream(name, stamps, poses, POSE_COLUMNS, POSE_UNITS, FRAME))
+    return pose_stream(file, name, stamps, poses, FRAME)

@@ -11,15 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from mivla_ros.episodes.episode import (
-    POSE_COLUMNS,
-    POSE_UNITS,
     ArmLayout,
     Array,
-    Camera,
     Episode,
-    EpisodeInfo,
     GripperLayout,
-    LazyMapping,
     Stamps,
     Stream,
     check_stream,
@@ -27,6 +22,7 @@ from mivla_ros.episodes.episode import (
 )
 from mivla_ros.episodes.errors import EpisodeError
 from mivla_ros.episodes.hdf5_camera import Hdf5Camera
+from mivla_ros.episodes.hdf5_episode import episode_of_frames, opened, pose_stream
 from mivla_ros.episodes.hdf5_file import Hdf5File
 
 LEGACY, NEW = "robotwin", "robotwin_2026"
@@ -46,15 +42,14 @@ def matches(file: Hdf5File) -> str:
 
 def read(path: Path) -> Episode:
     """Open one episode of either layout. Raises EpisodeError."""
-    file = Hdf5File(path)
-    try:
-        layout = matches(file)
-        if not layout:
-            raise EpisodeError(path, "joint_action, state", "is missing: no RoboTwin episode")
-        return _legacy(path, file) if layout == LEGACY else _new(path, file)
-    except BaseException:
-        file.close()
-        raise
+    return opened(path, _episode)
+
+
+def _episode(path: Path, file: Hdf5File) -> Episode:
+    layout = matches(file)
+    if not layout:
+        raise EpisodeError(path, "joint_action, state", "is missing: no RoboTwin episode")
+    return _legacy(path, file) if layout == LEGACY else _new(path, file)
 
 
 def _arms(counts: dict[str, int]) -> tuple[ArmLayout, ...]:
@@ -118,20 +113,20 @@ def _legacy(path: Path, file: Hdf5File) -> Episode:
         if file.has(f"observation/{name}/rgb")
     }
     texts = _instruction_file(path.parent.parent / "instructions" / f"{path.stem}.json")
-    info = EpisodeInfo(
+    return episode_of_frames(
+        file,
+        stamps,
+        cameras,
+        streams,
+        _arms(counts),
         name=f"{path.parent.parent.parent.name}/{path.stem}",
-        path=path,
         format=LEGACY,
-        embodiment="robot",
         robot="robotwin",
         instructions=texts,
         rate=LEGACY_RATE,
-        start_ns=0,
-        end_ns=int(stamps[-1]),
         label="success",
         metadata={"joints": "drive targets", "config": path.parent.parent.name},
     )
-    return Episode(info, LazyMapping[Camera](cameras), LazyMapping[Stream](streams), _arms(counts), close=file.close)
 
 
 def _new(path: Path, file: Hdf5File) -> Episode:
@@ -174,20 +169,20 @@ def _new(path: Path, file: Hdf5File) -> Episode:
         for name in file.names("vision")
         if file.has(f"vision/{name}/colors")
     }
-    info = EpisodeInfo(
+    return episode_of_frames(
+        file,
+        stamps,
+        cameras,
+        streams,
+        _arms(counts),
         name=f"{path.parent.parent.parent.name}/{path.parent.parent.name}/{path.stem}",
-        path=path,
         format=NEW,
-        embodiment="robot",
         robot=f"robotwin_{path.parent.parent.name}" if path.parent.name == "data" else "robotwin",
         instructions=_instructions(path, file),
         rate=rate,
-        start_ns=0,
-        end_ns=int(stamps[-1]),
         label="success",
         metadata={"source_format": file.attribute("source_format")},
     )
-    return Episode(info, LazyMapping[Camera](cameras), LazyMapping[Stream](streams), _arms(counts), close=file.close)
 
 
 def _poses(file: Hdf5File, name: str, key: str, stamps: Stamps) -> Stream:
@@ -198,7 +193,7 @@ def _poses(file: Hdf5File, name: str, key: str, stamps: Stamps) -> Stream:
         row = int(np.argmax(bad))
         raise EpisodeError(file.path, key, f"quaternion of length {length[row, 0]:.4g}", row, "1 within 0.01")
     values[:, 3:] /= length
-    return check_stream(file.path, Stream(name, stamps, values, POSE_COLUMNS, POSE_UNITS, "world"))
+    return pose_stream(file, name, stamps, values, "world")
 
 
 def _instruction_file(path: Path) -> tuple[str, ...]:

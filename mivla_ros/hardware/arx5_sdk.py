@@ -1,9 +1,8 @@
 """Stanford's arx5-sdk (package arx5-interface), which drives an ARX arm without ROS: drivers.md 2.2.
 
 Its joint controller takes joint targets (rad) and the gripper in metres at any rate and interpolates at 500 Hz. Gains
-start
-at damping: nothing moves until they are set, and an over-current brings them back there without an error. Here the
-gains are set with ``enable``, and damping that nobody asked for is a fault.
+start at damping: nothing moves until they are set, and an over-current brings them back there without an error. Here
+the gains are set with ``enable``, and damping that nobody asked for is a fault.
 """
 
 from collections.abc import Mapping

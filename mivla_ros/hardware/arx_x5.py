@@ -1,10 +1,9 @@
 """ARX's X5Controller: ``normal`` (arm_cmd, arm_status) and ``joint_control_v1`` for two arms (drivers.md 2.1).
 
 There is no enable call: mode 5 follows joint positions, mode 2 damps, mode 0 lets go (the arm falls). Positions are
-joint
-values; end_pos is relative to home and is left alone. The gripper is a motor angle. After a protection trip the arm
-must
-be power cycled, and nothing on the topics says that it tripped: the session sees it by an arm that does not follow.
+joint values; end_pos is relative to home and is left alone. The gripper is a motor angle. After a protection trip the
+arm must be power cycled, and nothing on the topics says that it tripped: the session sees it by an arm that does not
+follow.
 """
 
 from collections.abc import Mapping
@@ -37,8 +36,7 @@ class ArxMode(IntEnum):
 @dataclass(frozen=True)
 class ArxX5Options:
     """end: arm_end_type. double_arm: arm_control_type joint_control_v1, whose two arms are numbered topics (left
-    first).
-    naming: of two ``normal`` controllers, whose topic names are parameters. rate: commands a second (status comes at
+    first). naming: of two ``normal`` controllers, whose topic names are parameters. rate: commands a second (status comes at
     100 Hz, or 1 kHz with double_arm)."""
 
     end: ArmEnd = ArmEnd.X5_2025

@@ -25,7 +25,7 @@ def driver_limits(driver: str, profile: RobotProfile) -> dict[str, tuple[float, 
         return {}
     found: dict[str, tuple[float, float]] = {}
     for arm in profile.arms:
-        found |= {name: limits for name, *limits in zip(arm.joints, lower, upper, strict=True)}  # type: ignore[misc]
+        found |= dict(zip(arm.joints, zip(lower, upper, strict=True), strict=True))
         if arm.gripper is not None:
             found[arm.gripper.joint] = (0.0, gripper)
-    return {name: (low, high) for name, (low, high) in found.items()}
+    return found

@@ -1,9 +1,8 @@
 """LocoMan's whole-body controller, one driver for the robot: 20 values in, 56 out, right side first (drivers.md 3.2).
 
 It runs on ROS 1, so these topics come over a bridge. What it takes are end-effector poses in its world, not joints:
-ours go
-through forward kinematics of the description, from the trunk as it was measured last. The vendor's end-effector frame
-is ``1_FR_eef`` / ``2_FL_eef``, the same place as our TCPs, turned.
+ours go through forward kinematics of the description, from the trunk as it was measured last. The vendor's
+end-effector frame is ``1_FR_eef`` / ``2_FL_eef``, the same place as our TCPs, turned.
 """
 
 from collections.abc import Mapping

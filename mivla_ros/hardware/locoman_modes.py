@@ -1,7 +1,7 @@
 """LocoMan's mode numbers, which its two projects count differently, and the way from one to another.
 
-Source: locoman.yaml modes; drivers.md 3.2: always through stance, 3 s between switches, bimanual locked on a real
-robot.
+Source: locoman.yaml modes; drivers.md 3.2: always through stance, 3 s between switches, bimanual locked on a
+real robot.
 """
 
 from collections.abc import Mapping

@@ -1,10 +1,9 @@
 """AgileX's piper_ros (node piper_single_ctrl), one arm: drivers.md 1.2 and 1.4.
 
-Its traps, and what is done here: missing joints become zero (all seven always go, or none); messages with a value above
-3.5 rad are dropped without a word (refused here, aloud); pi is 3.14 both ways (undone here); the gripper entry is
-divided
-by ``gripper_val_mutiple`` on the way in and clamped to 0.08 m; only an array of exactly seven velocities sets the
-speed.
+Its traps, and what is done here: missing joints become zero (all seven always go, or none); messages with a value
+above 3.5 rad are dropped without a word (refused here, aloud); pi is 3.14 both ways (undone here); the gripper entry is
+divided by ``gripper_val_mutiple`` on the way in and clamped to 0.08 m; only an array of exactly seven velocities sets
+the speed.
 """
 
 from collections.abc import Mapping

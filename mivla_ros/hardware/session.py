@@ -2,8 +2,7 @@
 
 Trajectories mean what they mean to ros2_control's joint_trajectory_controller (``simulation/trajectory.py``), so the
 same retargeting drives the simulator, a controller and a vendor's driver. Commands are sent only while the driver is
-enabled,
-its feedback is fresh and nothing is wrong; a fault latches until it is enabled again, from where the joints are then.
+enabled, its feedback is fresh and nothing is wrong; a fault latches until it is enabled again, from where the joints are then.
 """
 
 from collections.abc import Mapping, Sequence
@@ -74,7 +73,7 @@ class Session:
         self._heard_ns: int | None = None
         self._sent_ns: int | None = None
         self._asked_ns: int | None = None
-        self._refused_by_driver = 0
+        self._unusable = ""
         self._far_ns: dict[str, int] = {}
         self._last: dict[str, float] = {}
         self.enabled = False
@@ -183,8 +182,6 @@ class Session:
     def age(self, now_ns: int) -> float:
         """Seconds since the last usable feedback; NaN before the first."""
         return nan if self._heard_ns is None else (now_ns - self._heard_ns) / SECOND
-
-    _unusable = ""
 
     def _row(self, joints: Sequence[str]) -> list[float]:
         return [self._measured.positions[name] for name in joints]

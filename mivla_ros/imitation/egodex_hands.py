@@ -5,7 +5,6 @@ Layout as EgoDex documents it: transforms/JOINT (N, 4, 4) m in ARKit's world, tr
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,8 @@ from mivla_ros.alignment.errors import AlignmentError
 from mivla_ros.alignment.frames import heading, robot_from_arkit
 from mivla_ros.alignment.hand_rows import row_from_hand
 from mivla_ros.alignment.poses import checked_rotations, poses_from
+from mivla_ros.episodes.errors import EpisodeError
+from mivla_ros.episodes.hdf5_file import Hdf5File
 from mivla_ros.imitation.errors import ImitationError
 from mivla_ros.imitation.recording import Coverage, Drawn, HandChoice, Kind, Recording, coverage
 from mivla_ros.policies.motion_file import HandMotion
@@ -38,17 +39,15 @@ def read_egodex(path: Path, choice: HandChoice) -> Recording:
 
     Raises ImitationError naming file, key, frame and limit.
     """
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        camera = _transforms(file, path, "camera")
+    with Hdf5File(path) as file:
+        camera = _numbers(file, "transforms/camera", (None, 4, 4))
         found: dict[str, _Hand] = {}
         for side in choice.sides:
-            if len(found) < choice.most and f"transforms/{side}Hand" in file:
-                found[side] = _Hand(file, path, side, len(camera))
+            if len(found) < choice.most and file.has(f"transforms/{side}Hand"):
+                found[side] = _Hand(file, side, len(camera))
         if not found:
             raise ImitationError(path, f"has no {' or '.join(f'{side}Hand' for side in choice.sides)}", "transforms")
-        intrinsic = np.array(file["camera/intrinsic"], dtype=np.float64) if "camera/intrinsic" in file else None
+        intrinsic = _numbers(file, "camera/intrinsic", (3, 3)) if file.has("camera/intrinsic") else None
     try:
         world = robot_from_arkit(heading(camera[0, :3, :3]))
     except AlignmentError as error:
@@ -67,7 +66,7 @@ def read_egodex(path: Path, choice: HandChoice) -> Recording:
     for side, hand in found.items():
         hands[side], knuckles[side] = hand.rows(frames)
         seen[side] = coverage(time, 1 / RATE)
-        if intrinsic is not None and intrinsic.shape == (3, 3):
+        if intrinsic is not None:
             drawn[side] = Drawn(time, hand.image_points(frames, camera, intrinsic), LINES)
     video = path.with_suffix(".mp4")
     return Recording(
@@ -86,21 +85,19 @@ def read_egodex(path: Path, choice: HandChoice) -> Recording:
 class _Hand:
     """One hand's joints in an open file."""
 
-    def __init__(self, file: Any, path: Path, side: str, count: int) -> None:  # noqa: ANN401
-        self.path, self.side = path, side
+    def __init__(self, file: Hdf5File, side: str, count: int) -> None:
+        self.path, self.side = file.path, side
         self.joints = {
-            name: _transforms(file, path, f"{side}{name}", count)
+            name: _numbers(file, f"transforms/{side}{name}", (count, 4, 4))
             for name in DRAWN
-            if name in ("Hand", "ThumbKnuckle", *TIPS) or f"transforms/{side}{name}" in file
+            if name in ("Hand", "ThumbKnuckle", *TIPS) or file.has(f"transforms/{side}{name}")
         }
         self.seen = np.ones(count, dtype=np.bool_)
         for name in ("Hand", "ThumbKnuckle", "ThumbTip", "IndexFingerTip"):
             key = f"confidences/{side}{name}"
-            if key not in file:
+            if not file.has(key):
                 continue
-            values = np.array(file[key], dtype=np.float64)
-            if values.shape != (count,):
-                raise ImitationError(path, f"has shape {values.shape}, must be ({count},)", key)
+            values = _numbers(file, key, (count,))
             self.seen &= values >= LEAST_CONFIDENCE
 
     def rows(self, frames: NDArray[np.int64]) -> tuple[Array, Array]:
@@ -128,17 +125,10 @@ class _Hand:
         return points
 
 
-def _transforms(file: Any, path: Path, joint: str, count: int | None = None) -> Array:  # noqa: ANN401
-    key = f"transforms/{joint}"
-    if key not in file:
-        raise ImitationError(path, "is missing", key)
-    if not hasattr(file[key], "shape"):
-        raise ImitationError(path, "is a group, must be an array (N, 4, 4)", key)
-    values = np.array(file[key])
-    wanted = (len(values) if count is None and values.ndim else count, 4, 4)
-    if values.dtype.kind != "f" or values.shape != wanted or not len(values):
-        raise ImitationError(path, f"has type {values.dtype} and shape {values.shape}, must be {wanted}", key)
-    good = np.isfinite(values).all(axis=(1, 2))
-    if not good.all():
-        raise ImitationError(path, f"frame {int(np.argmin(good))} holds NaN or infinity", key)
-    return values.astype(np.float64)
+def _numbers(file: Hdf5File, key: str, shape: tuple[int | None, ...]) -> Array:
+    try:
+        return file.numbers(key, shape)
+    except EpisodeError as error:
+        where = "" if error.index is None else f"frame {error.index} "
+        limit = f", must be {error.limit}" if error.limit else ""
+        raise ImitationError(file.path, f"{where}{error.reason}{limit}", key) from error

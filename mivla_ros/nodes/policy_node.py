@@ -19,6 +19,7 @@ from mivla_msgs.msg import ActionChunk, ExecutedSteps, PolicyStatus, Retargeting
 from mivla_ros.kinematics import KinematicsError, chain_from_urdf, forward_kinematics
 from mivla_ros.nodes import qos
 from mivla_ros.nodes.conversions import chunk_message, stop_from_message, stop_reason_message, time_message, time_ns
+from mivla_ros.nodes.policy_arrival import PolicyArrival
 from mivla_ros.nodes.policy_diagnostics import PolicyDiagnostics
 from mivla_ros.nodes.policy_inputs import PolicyInputs
 from mivla_ros.nodes.policy_messages import chunk_markers, status_message
@@ -27,7 +28,7 @@ from mivla_ros.nodes.policy_task_server import PolicyTaskServer
 from mivla_ros.nodes.process import run_node
 from mivla_ros.observations import StreamLimits, Synchroniser
 from mivla_ros.policies.options import split_options
-from mivla_ros.policies.policy import PolicyError
+from mivla_ros.policies.policy import Policy, PolicyError, Remote
 from mivla_ros.policies.registry import PolicyContext, entry, make_policy
 from mivla_ros.policies.runner import PolicyRunner, PolicyState, RunnerOptions, RunnerStatus
 from mivla_ros.policies.task_outcome import Judgement, TaskLimits
@@ -53,6 +54,7 @@ class PolicyNode(LifecycleNode):
         self.status: int | None = None
         self._listener = policy_node_parameters.ParamListener(self)
         self._runner: PolicyRunner | None = None
+        self._is_active = False
         self._undo: list[Callable[[], object]] = []
         self._worker: threading.Thread | None = None
         self._wake, self._ending = threading.Event(), threading.Event()
@@ -77,16 +79,20 @@ class PolicyNode(LifecycleNode):
     # ---- life cycle ----
 
     def on_configure(self, state: State) -> TransitionCallbackReturn:
-        """Load robot and policy, make topics."""
+        """Load robot and policy, make topics; those of a policy whose server is not there yet are made when it is."""
+        return TransitionCallbackReturn.SUCCESS if self._loaded(self._configure) else TransitionCallbackReturn.FAILURE
+
+    def _loaded(self, load: Callable[[], None]) -> bool:
+        """Do that; what goes wrong is said and undone."""
         try:
-            self._configure()
+            load()
         except (PolicyError, DescriptionError, KinematicsError, ValueError, KeyError) as error:
             reason = Stop(Reason.POLICY_NOT_LOADED, message=str(error))
             self.get_logger().fatal(str(reason))
             self._unload()
-            self._publish_unconfigured(reason)
-            return TransitionCallbackReturn.FAILURE
-        return TransitionCallbackReturn.SUCCESS
+            self._publish_without_runner(PolicyStatus.UNCONFIGURED, reason)
+            return False
+        return True
 
     def _configure(self) -> None:
         parameters = self._listener.get_params()
@@ -95,12 +101,29 @@ class PolicyNode(LifecycleNode):
         options: dict[str, object] = {**split_options(parameters.policy, parameters.options)}
         if parameters.policy == "demonstration" and parameters.demonstration.file:
             options["path"] = parameters.demonstration.file
-        policy = make_policy(parameters.policy, PolicyContext(profile, urdf), options)
+        policy = make_policy(parameters.policy, PolicyContext(profile, urdf), options, wait=0)
         self._undo.append(policy.close)
+        self._profile = profile
+        if not isinstance(policy, Remote) or policy.absence() is None:
+            self._prepare(policy, urdf)
+            return
+        say = partial(self._publish_without_runner, PolicyStatus.WAITING)
+        arrival = PolicyArrival(self, policy, STATUS_SECONDS, say, partial(self._on_arrival, policy, urdf))
+        self._undo.append(arrival.close)
+
+    def _on_arrival(self, policy: Policy, urdf: str) -> None:
+        """The server is there now."""
+        if not self._loaded(partial(self._prepare, policy, urdf)):
+            self.status = 1
+        elif self._is_active:
+            self._begin_work()
+
+    def _prepare(self, policy: Policy, urdf: str) -> None:
+        """What needs to know the policy: what it looks at, and how long its chunks are."""
+        parameters, profile = self._listener.get_params(), self._profile
         cameras = [profile.camera(name) for name in policy.spec.cameras]
         if parameters.require_cameras:
             cameras = list(profile.cameras)
-        self._profile = profile
         self._synchroniser = self._make_synchroniser(urdf, cameras, policy.spec.needs_objects)
         runner = PolicyRunner(
             policy,
@@ -190,18 +213,15 @@ class PolicyNode(LifecycleNode):
 
     def on_activate(self, state: State) -> TransitionCallbackReturn:
         """Begin to infer, or wait for a goal."""
-        assert self._runner is not None
-        if self._listener.get_params().run_on_start:
-            self._runner.start()
-        self._ending.clear()
-        self._worker = threading.Thread(target=self._work, name="inference")
-        self._worker.start()
+        self._is_active = True
+        if self._runner is not None:
+            self._begin_work()
         return super().on_activate(state)
 
     def on_deactivate(self, state: State) -> TransitionCallbackReturn:
         """Infer no more."""
-        assert self._runner is not None
-        self._runner.stop()
+        if self._runner is not None:
+            self._runner.stop()
         self._end_worker()
         return super().on_deactivate(state)
 
@@ -223,7 +243,16 @@ class PolicyNode(LifecycleNode):
         self._end_worker()
         self._unload()
 
+    def _begin_work(self) -> None:
+        assert self._runner is not None
+        if self._listener.get_params().run_on_start:
+            self._runner.start()
+        self._ending.clear()
+        self._worker = threading.Thread(target=self._work, name="inference")
+        self._worker.start()
+
     def _end_worker(self) -> None:
+        self._is_active = False
         self._ending.set()
         self._wake.set()
         if self._worker is not None:
@@ -315,10 +344,6 @@ class PolicyNode(LifecycleNode):
         self._runner.reset(self._goal_words, self._seed)
         self._runner.start()
 
-    @property
-    def _is_active(self) -> bool:
-        return self._worker is not None
-
     def _is_busy(self) -> bool:
         return self._runner is not None and self._runner.status().state in (PolicyState.RUNNING, PolicyState.WAITING)
 
@@ -373,8 +398,9 @@ class PolicyNode(LifecycleNode):
         if seconds > limit:
             self._runner.wait_for(Stop(Reason.STREAM_STALE, "mivla/retargeting_status", seconds, limit, "s"))
 
-    def _publish_unconfigured(self, reason: Stop) -> None:
-        message = PolicyStatus(state=PolicyStatus.UNCONFIGURED, reason=stop_reason_message(reason))
+    def _publish_without_runner(self, state: int, reason: Stop) -> None:
+        name = self._listener.get_params().policy
+        message = PolicyStatus(state=state, reason=stop_reason_message(reason), policy=name)
         message.header.stamp = self.get_clock().now().to_msg()
         self._status_publisher.publish(message)
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from mivla_ros.policies.pick_and_place import Job, Objects, hand_for, tool_pose, turned
+from mivla_ros.policies.pick_and_place import Job, Lifted, Objects, hand_for, tool_pose, turned
 
 Array = NDArray[np.float64]
 
@@ -16,7 +16,7 @@ LEAN = 0.7  # rad from straight down: where LocoMan's hands reach best from its 
 
 
 @dataclass(frozen=True)
-class BasketJob:
+class BasketJob(Lifted):
     """The basket by its knob. grip: from the middle of its underside to where the hand closes, m, in its frame."""
 
     arm: str
@@ -43,7 +43,7 @@ class BasketJob:
 
 
 @dataclass(frozen=True)
-class BlockJob:
+class BlockJob(Lifted):
     """The block, from above; let go inside the basket. height: where the hand closes, above the block's middle."""
 
     arm: str

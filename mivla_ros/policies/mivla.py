@@ -129,7 +129,7 @@ class MivlaPolicy:
         arms = tuple(arm_actions(rows, arm, self._space) for arm in self._profile.arms)
         answer = Actions(arms, self._first_step_seconds, self.spec.step_seconds)
         if self._options.chunking is Chunking.ENSEMBLE:
-            return self._ensemble.blend(answer, observation.stamp_ns, len(rows))
+            return self._ensemble.blend(answer, observation.stamp_ns)
         return answer
 
     def _guide(self, observation: Observation, progress: Progress) -> RowGuide | None:

@@ -19,9 +19,8 @@ from mivla_ros.inference.guided_flow import Guide, guided_euler
 from mivla_ros.observation import Observation
 from mivla_ros.policies.chunking import Chunking
 from mivla_ros.policies.chunking.ensemble import Ensemble
-from mivla_ros.policies.chunking.resampling import held, places, poses
-from mivla_ros.policies.chunking.soft_mask import agreement
-from mivla_ros.policies.chunking.under_way import frozen_steps, plan_under_way
+from mivla_ros.policies.chunking.resampling import held, poses
+from mivla_ros.policies.chunking.under_way import agreement_with, plan_under_way
 from mivla_ros.policies.policy import Actions, Policy, PolicyError, PolicySpec, Progress
 
 Array = NDArray[np.float64]
@@ -126,7 +125,7 @@ class NoisyExpert:
         sample = replace(arm, eef=_moved(mean, found), gripper=gripper)
         answer = Actions((sample,), actions.first_step_seconds, actions.step_seconds, finished=actions.finished)
         if self._options.chunking is Chunking.ENSEMBLE:
-            return self._ensemble.blend(answer, observation.stamp_ns, len(mean))
+            return self._ensemble.blend(answer, observation.stamp_ns)
         return answer
 
     def close(self) -> None:
@@ -156,14 +155,12 @@ class NoisyExpert:
             return None, arm.gripper
         first_ns = stamp_ns + round(actions.first_step_seconds * 1e9)
         due_ns = first_ns + round(actions.step_seconds * 1e9) * np.arange(len(arm.eef), dtype=np.int64)
-        where = places(plan.first_step_ns, plan.step_ns, plan.horizon, due_ns)
-        overlap = int(np.argmin(where.inside)) if not where.inside.all() else len(due_ns)
-        frozen = min(frozen_steps(progress), overlap)
-        weight = np.repeat(agreement(len(due_ns), frozen, overlap)[:, None], 6, axis=1)
+        where, weight = agreement_with(plan, progress, due_ns)
         target = _difference(arm.eef, poses(before.eef, where))
         # what is decided about the gripper is kept where it is past, and never mixed
-        gripper = np.where(np.arange(len(due_ns)) < frozen, held(before.gripper, where), arm.gripper)
-        return Guide(torch.from_numpy(target), torch.from_numpy(weight), self._options.exact), gripper
+        gripper = np.where(weight >= 1, held(before.gripper, where), arm.gripper)
+        weights = torch.from_numpy(np.repeat(weight[:, None], 6, axis=1))
+        return Guide(torch.from_numpy(target), weights, self._options.exact), gripper
 
 
 def _moved(mean: Array, by: Array) -> Array:

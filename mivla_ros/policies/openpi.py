@@ -13,7 +13,8 @@ from mivla_ros.policies.policy import Actions, PolicyError, PolicySpec, PolicyUn
 from mivla_ros.robots.profile import RobotProfile
 from mivla_ros.serving.adapter import adapter_names, load_adapter
 from mivla_ros.serving.adapter_layout import AdapterLayout
-from mivla_ros.serving.client import ClientOptions, PolicyClient
+from mivla_ros.serving.array_packing import MEBIBYTE
+from mivla_ros.serving.client import ClientOptions, Link, PolicyClient
 from mivla_ros.serving.credentials import check_url, client_tls, is_loopback, read_api_key
 from mivla_ros.serving.errors import (
     FrameError,
@@ -27,7 +28,7 @@ from mivla_ros.serving.native import NATIVE, NativeLayout
 from mivla_ros.stop_reasons import Reason, Stop
 
 POLICY = "openpi"
-MEBIBYTE = 1 << 20
+TRY_SECONDS = 10.0  # one try to connect
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,9 @@ class OpenpiOptions:
     url: ws://HOST:PORT or wss://HOST:PORT. adapter: name or YAML file of the server's layout; "mivla" is that of
     ``mivla serve``. arm: the one meant by the adapter's "any". api_key_file: its first line is the key. ca_file:
     authorities (PEM) to trust instead of the system's. insecure: send the key without TLS to another machine.
-    timeout: s an answer may take before it is thrown away. connect_timeout: s to wait for the server when the policy is
-    made, where the layout asks it (mivla), and for each try to connect. patience: s without an answer after which the
-    connection is made anew. period_seconds: time between two inferences; 0: the adapter's. max_frame_mb: MiB of one
-    frame.
+    timeout: s an answer may take before it is thrown away. connect_timeout: s in which the server must be there when
+    the policy is made; 0: it may come when it likes. patience: s without an answer after which the connection is made
+    anew. period_seconds: time between two inferences; 0: the adapter's. max_frame_mb: MiB of one frame.
     """
 
     url: str = ""
@@ -50,7 +50,7 @@ class OpenpiOptions:
     ca_file: str = ""
     insecure: bool = False
     timeout: float = 1.0
-    connect_timeout: float = 10.0
+    connect_timeout: float = 0.0
     patience: float = 60.0
     period_seconds: float = 0.0
     max_frame_mb: float = 32.0
@@ -60,8 +60,8 @@ class OpenpiPolicy:
     """One connection as a policy."""
 
     def __init__(self, profile: RobotProfile, options: OpenpiOptions) -> None:
-        """Begins to connect. Raises PolicyError for options, files or a server that cannot be used; only the layout
-        "mivla", whose server says what it needs, must answer now.
+        """Begins to connect. Raises PolicyError for options and files that cannot be used, and for a server that is not
+        there by ``connect_timeout``.
         """
         self.options, self._profile = options, profile
         _check(options)
@@ -73,7 +73,7 @@ class OpenpiPolicy:
                 url=check_url(options.url),
                 api_key=key,
                 tls=client_tls(options.url, options.ca_file),
-                connect_timeout=options.connect_timeout,
+                connect_timeout=options.connect_timeout or TRY_SECONDS,
                 patience=options.patience,
                 max_frame=round(options.max_frame_mb * MEBIBYTE),
             )
@@ -88,16 +88,35 @@ class OpenpiPolicy:
             )
         self._spec = self._adapter_spec(self._layout) if isinstance(self._layout, AdapterLayout) else None
         self._client = PolicyClient(client, self._accept)
-        if self._spec is None and not self._client.wait_connected(options.connect_timeout):
-            why = self._client.link[1]
-            self._client.close()
-            raise PolicyError(POLICY, f"{options.url}: {why}", options.url)
+        if options.connect_timeout:
+            try:
+                self.wait(options.connect_timeout)
+            except PolicyUnavailableError:
+                self._client.close()
+                raise
 
     @property
     def spec(self) -> PolicySpec:
-        """Fixed by the adapter; with the layout "mivla" what the server has said."""
-        assert self._spec is not None
+        """Fixed by the adapter; with the layout "mivla" what the server has said. Raises PolicyUnavailableError as
+        long as it has said nothing.
+        """
+        if self._spec is None:
+            raise PolicyUnavailableError(POLICY, self._away(self._client.link[1]))
         return self._spec
+
+    def absence(self) -> Stop | None:
+        """Why nothing is known of the policy yet: the server is away, or does not suit."""
+        return self._away(self._client.link[1]) if self._spec is None else None
+
+    def wait(self, seconds: float) -> None:
+        """Wait for a connection, so long at most. Raises PolicyUnavailableError where there is none by then."""
+        if not self._client.wait_connected(seconds):
+            raise PolicyUnavailableError(POLICY, self._away(self._client.link[1]))
+
+    def _away(self, message: str) -> Stop:
+        refused = self._client.link[0] is Link.REFUSED
+        reason = Reason.POLICY_NOT_LOADED if refused else Reason.POLICY_UNREACHABLE
+        return Stop(reason, self.options.url, message=message)
 
     @property
     def client(self) -> PolicyClient:
@@ -125,7 +144,7 @@ class OpenpiPolicy:
             reply = self._client.ask(message, self.options.timeout)
             return self._layout.actions_from_message(reply, request)
         except ServerUnreachableError as error:
-            raise PolicyUnavailableError(POLICY, Stop(Reason.POLICY_UNREACHABLE, url, message=error.message)) from error
+            raise PolicyUnavailableError(POLICY, self._away(error.message)) from error
         except RequestTimeoutError as error:
             stop = Stop(Reason.POLICY_DEADLINE, url, error.seconds, error.limit, "s")
             raise PolicyUnavailableError(POLICY, stop) from error
@@ -222,11 +241,11 @@ def _check(options: OpenpiOptions) -> None:
         raise PolicyError(
             POLICY, "option url is empty, it must be the server's address, such as ws://127.0.0.1:8000", "url"
         )
-    for name in ("timeout", "connect_timeout", "patience", "max_frame_mb"):
+    for name in ("timeout", "patience", "max_frame_mb"):
         value = getattr(options, name)
         if not 0 < value < 1e4:
             raise PolicyError(POLICY, f"option {name} is {value:g}, must be above 0", name)
-    if not 0 <= options.period_seconds < 600:
-        raise PolicyError(
-            POLICY, f"option period_seconds is {options.period_seconds:g}, must be 0 or more", "period_seconds"
-        )
+    for name in ("connect_timeout", "period_seconds"):
+        value = getattr(options, name)
+        if not 0 <= value < 600:
+            raise PolicyError(POLICY, f"option {name} is {value:g}, must be from 0 to 600", name)

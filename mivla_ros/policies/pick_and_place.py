@@ -4,7 +4,7 @@ Like ``scripted``, it reads where things really are and says nothing about what 
 jobs; all that differs between tasks is in them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import atan2
 from typing import Protocol
@@ -34,9 +34,8 @@ CARRYING = ("lift", "weigh", "carry", "lower")
 class Job(Protocol):
     """One thing to be picked up by one arm and put somewhere. Poses (7,) xyz m + wxyz in the world frame."""
 
-    @property
-    def arm(self) -> str:
-        """Name of the arm that does it."""
+    def arm_for(self, objects: Objects) -> str:
+        """Name of the arm that does it, things being where they are."""
         ...
 
     @property
@@ -49,8 +48,22 @@ class Job(Protocol):
         """Opening of the gripper with which it is reached for and let go."""
         ...
 
+    @property
+    def along_the_table(self) -> bool:
+        """Whether the thing is pushed or pulled, not lifted."""
+        ...
+
+    @property
+    def holds(self) -> bool:
+        """Whether the thing is held, so that it can be lost."""
+        ...
+
     def grasp(self, objects: Objects) -> Array:
         """Pose of the end effector that closes around the thing."""
+        ...
+
+    def on_the_way(self, objects: Objects, thing_in_hand: Array) -> Sequence[Array]:
+        """Poses of the end effector between lifting and putting down, if there are any."""
         ...
 
     def put(self, objects: Objects, thing_in_hand: Array) -> Array:
@@ -87,6 +100,22 @@ class PickAndPlaceOptions:
     stay: bool = True
 
 
+class Lifted:
+    """What most jobs have in common: a thing is held, lifted, and put down straight away, by an arm named before."""
+
+    arm: str
+    along_the_table: bool = False
+    holds: bool = True
+
+    def arm_for(self, objects: Objects) -> str:
+        """Always the same."""
+        return self.arm
+
+    def on_the_way(self, objects: Objects, thing_in_hand: Array) -> Sequence[Array]:
+        """None."""
+        return ()
+
+
 class PickAndPlacePolicy:
     """Does its jobs in order; looks at what came of each and tries again what has failed."""
 
@@ -119,6 +148,7 @@ class PickAndPlacePolicy:
         """Forget the plan. The expert knows one task whatever the words are, and draws nothing at random."""
         self._paths: dict[str, PosePath] = {}
         self._job = 0
+        self._arm = ""
         self._tries = 0
         self._checked = False
         self._expected = np.zeros(7)
@@ -132,8 +162,7 @@ class PickAndPlacePolicy:
         """What the arm at work is doing at a time; "idle" before the first inference."""
         if not self._paths:
             return "idle"
-        arm = self._jobs[min(self._job, len(self._jobs) - 1)].arm
-        return self._paths[arm].at(time_ns).phase
+        return self._paths[self._arm or self._profile.arms[0].name].at(time_ns).phase
 
     def infer(self, observation: Observation, progress: Progress) -> Actions:
         """The reference of all arms over the next steps. Raises PolicyError where an object is missing, or every
@@ -175,8 +204,8 @@ class PickAndPlacePolicy:
         while self._job < len(self._jobs) and self._jobs[self._job].done(objects):
             self._job += 1
         if self._job < len(self._jobs):
-            path = self._paths[self._jobs[self._job].arm]
-            path.rest("release", 0.3, self._jobs[self._job].opening)
+            job = self._jobs[self._job]
+            self._paths[job.arm_for(objects)].rest("release", 0.3, job.opening)
             self._plan_job(objects)
         else:
             self._plan_home(objects)
@@ -184,7 +213,8 @@ class PickAndPlacePolicy:
     def _plan_job(self, objects: Objects) -> None:
         """From where the arm's path ends, over the grasp, to where the thing goes, and up again."""
         job, o = self._jobs[self._job], self.options
-        path = self._paths[job.arm]
+        self._arm = job.arm_for(objects)
+        path = self._paths[self._arm]
         path.wait_until(max(other.end_ns for other in self._paths.values()))
         self._checked = False
         grasp = job.grasp(objects)
@@ -196,19 +226,23 @@ class PickAndPlacePolicy:
         path.move("approach", above, job.opening)
         path.move("reach", grasp, job.opening)
         path.rest("close", o.close_seconds, CLOSED)
-        lifted = grasp.copy()
-        lifted[2] += o.lift
-        path.move("lift", lifted, CLOSED)
-        path.rest("weigh", o.weigh_seconds, CLOSED)
+        if not job.along_the_table:
+            lifted = grasp.copy()
+            lifted[2] += o.lift
+            path.move("lift", lifted, CLOSED)
+            path.rest("weigh", o.weigh_seconds, CLOSED)
         self._plan_put(objects, self._expected)
 
     def _plan_put(self, objects: Objects, thing_in_hand: Array) -> None:
         job, o = self._jobs[self._job], self.options
-        path = self._paths[job.arm]
+        path = self._paths[self._arm]
         down = job.put(objects, thing_in_hand)
-        high = down.copy()
-        high[2] = max(down[2] + o.lift, path.goal[2])
-        path.move("carry", high, CLOSED)
+        if not job.along_the_table:
+            for pose in job.on_the_way(objects, thing_in_hand):
+                path.move("carry", pose, CLOSED)
+            high = down.copy()
+            high[2] = max(down[2] + o.lift, path.goal[2])
+            path.move("carry", high, CLOSED)
         path.move("lower", down, CLOSED)
         path.rest("open", o.open_seconds, job.opening)
         path.move("retreat", _back(down, o.standoff), job.opening)
@@ -231,11 +265,11 @@ class PickAndPlacePolicy:
         if self._job >= len(self._jobs):
             return
         job = self._jobs[self._job]
-        path = self._paths[job.arm]
+        path = self._paths[self._arm]
         segment = path.at(now_ns + SOON_NS)
         left = (segment.end_ns - now_ns) / 1e9
-        if segment.phase in CARRYING and segment.phase != "lift":
-            thing = _seen_from(hands[job.arm], objects[job.thing])
+        if segment.phase in CARRYING and segment.phase != "lift" and job.holds:
+            thing = _seen_from(hands[self._arm], objects[job.thing])
             held = bool(np.linalg.norm(thing[:3] - self._expected[:3]) < self.options.slip)
             if not held:
                 self._try_again(now_ns, objects)
@@ -253,8 +287,8 @@ class PickAndPlacePolicy:
             if self._job >= len(self._jobs):
                 self._plan_home(objects)
                 return
-            if self._jobs[self._job].arm != job.arm:
-                home = _compose(self._world_from_base(job.arm, objects), self._ready[job.arm])
+            if self._jobs[self._job].arm_for(objects) != self._arm:
+                home = _compose(self._world_from_base(self._arm, objects), self._ready[self._arm])
                 high = path.goal
                 high[2] = max(high[2], home[2])
                 path.move("return", high, job.opening)
@@ -267,7 +301,7 @@ class PickAndPlacePolicy:
         self._tries += 1
         if self._tries > self.options.retries:
             raise PolicyError(self._name, f"{self._tries} attempts failed with {job.thing!r}", job.thing)
-        path = self._paths[job.arm]
+        path = self._paths[self._arm]
         path.forget_after(now_ns + SOON_NS)
         path.rest("release", 0.3, job.opening)
         high = _back(path.goal, self.options.standoff)

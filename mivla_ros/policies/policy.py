@@ -47,6 +47,21 @@ class PolicySpec:
     needs_objects: bool = False
 
 
+@runtime_checkable
+class Remote(Protocol):
+    """A policy behind a server, of which nothing may be known before the server has answered; ``spec`` raises
+    PolicyUnavailableError until then.
+    """
+
+    def absence(self) -> Stop | None:
+        """Why ``spec`` is not known yet; None: it is."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the server, so long at most. Raises PolicyUnavailableError where it is not there by then."""
+        ...
+
+
 @dataclass(frozen=True)
 class Progress:
     """What the robot has really done with earlier chunks, by count: steps executed of the newest chunk reported.
@@ -76,6 +91,19 @@ class Actions:
     step_seconds: float
     body: BodyActions | None = None
     finished: bool = False
+
+    @property
+    def horizon(self) -> int:
+        """Number of steps: of what the first arm (or the body) shall follow; 0 where nothing is to be followed."""
+        for arm in self.arms:
+            for values in (arm.eef, arm.joints, None if arm.hand is None else arm.hand.wrist):
+                if values is not None:
+                    return len(values)
+        if self.body is not None:
+            for values in (self.body.poses, self.body.velocities):
+                if values is not None:
+                    return len(values)
+        return 0
 
 
 @runtime_checkable

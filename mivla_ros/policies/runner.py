@@ -301,7 +301,7 @@ class PolicyRunner:
         spec = self.policy.spec
         step_ns = round(actions.step_seconds * 1e9)
         first_ns = seen.stamp_ns + round(actions.first_step_seconds * 1e9)
-        horizon = _horizon(actions)
+        horizon = actions.horizon
         return ActionChunk(
             frame_id=spec.frame_id,
             first_step_ns=first_ns,
@@ -384,16 +384,3 @@ class PolicyRunner:
 
     def _set(self, state: PolicyState, reason: Stop) -> None:
         self._status = replace(self._status, state=state, reason=reason)
-
-
-def _horizon(actions: Actions) -> int:
-    """Number of steps of an answer: that of what its first arm (or the body) shall follow."""
-    for arm in actions.arms:
-        for values in (arm.eef, arm.joints, None if arm.hand is None else arm.hand.wrist):
-            if values is not None:
-                return len(values)
-    if actions.body is not None:
-        for values in (actions.body.poses, actions.body.velocities):
-            if values is not None:
-                return len(values)
-    return 0

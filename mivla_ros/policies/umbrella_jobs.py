@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mivla_ros.policies.pick_and_place import Job, Objects, hand_for, tool_pose, turned
+from mivla_ros.policies.pick_and_place import Job, Lifted, Objects, hand_for, tool_pose, turned
 
 Array = NDArray[np.float64]
 
@@ -13,7 +13,7 @@ RACK, LEFT, RIGHT = "rack", "left_umbrella", "right_umbrella"
 
 
 @dataclass(frozen=True)
-class UmbrellaJob:
+class UmbrellaJob(Lifted):
     """One umbrella; lengths m. Its pose is that of its middle, x to its tip. bay: y of its bay beside the rack's
     middle. depth: how far below the umbrella's middle the finger tips go.
     """

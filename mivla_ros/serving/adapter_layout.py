@@ -112,7 +112,9 @@ class AdapterLayout:
         no joints and the adapter wants them, or the other way round.
         """
         entry, given = self.adapter.actions, {arm.name: arm for arm in actions.arms}
-        rows = _steps(actions)
+        rows = actions.horizon
+        if not rows:
+            raise FrameError("actions", "the policy gives nothing to follow")
         columns = []
         for value in entry.values:
             if value.of == ZEROS:
@@ -361,14 +363,6 @@ def _arm_actions(arm: ArmProfile, parts: Mapping[str, Array], kind: GripperKind)
         )
     eef = np.concatenate([parts[POSITION], parts[ROTATION]], axis=1)
     return ArmActions(arm.name, Space.EEF, arm.eef_frame, eef=eef, gripper=gripper, gripper_kind=kind)
-
-
-def _steps(actions: Actions) -> int:
-    for arm in actions.arms:
-        for values in (arm.joints, arm.eef):
-            if values is not None:
-                return len(values)
-    raise FrameError("actions", "the policy gives neither joints nor poses")
 
 
 def _split(

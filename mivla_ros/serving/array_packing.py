@@ -21,6 +21,7 @@ DATA, DTYPE, SHAPE = b"data", b"dtype", b"shape"
 
 KINDS = "biufSU"
 _DTYPE = re.compile(r"[<>|=]?(?:[biuf](?:1|2|4|8)|[SU]\d{1,7})\Z")
+MEBIBYTE = 1 << 20
 MAX_DIMENSIONS = 16
 MAX_ITEMS = 100_000  # entries of all lists and maps of a frame; a byte on the wire can be a hundred in memory
 MAX_DEPTH = 32

@@ -23,7 +23,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.frames import CloseCode
 
-from mivla_ros.serving.array_packing import pack, unpack_map
+from mivla_ros.serving.array_packing import MEBIBYTE, pack, unpack_map
 from mivla_ros.serving.credentials import authorization
 from mivla_ros.serving.errors import (
     FrameError,
@@ -34,16 +34,16 @@ from mivla_ros.serving.errors import (
     ServingError,
 )
 
-MEBIBYTE = 1 << 20
 MAX_WORDS = 2000  # letters of a server's error that are passed on
 
 log = logging.getLogger(__name__)
 
 
 class Link(StrEnum):
-    """State of the connection."""
+    """State of the connection. REFUSED: the server is there but does not suit; it is asked again."""
 
     CONNECTING = "connecting"
+    REFUSED = "refused"
     CONNECTED = "connected"
     CLOSED = "closed"
 
@@ -125,7 +125,7 @@ class PolicyClient:
     def wait_connected(self, seconds: float) -> bool:
         """Wait that long at most; whether there is a connection."""
         with self._lock:
-            self._lock.wait_for(lambda: self._link is not Link.CONNECTING, seconds)
+            self._lock.wait_for(lambda: self._link in (Link.CONNECTED, Link.CLOSED), seconds)
             return self._link is Link.CONNECTED
 
     def ask(self, message: dict[str, Any], timeout: float) -> dict[str, Any]:
@@ -205,7 +205,7 @@ class PolicyClient:
     async def _keep_connected(self) -> None:
         backoff = self.options.backoff_first
         while not self._stopped.is_set():
-            connected_at = None
+            connected_at, link = None, Link.CONNECTING
             try:
                 connection = await self._connect()
                 connected_at = time.monotonic()
@@ -220,10 +220,11 @@ class PolicyClient:
                     await _end(connection)
             except (OSError, TimeoutError, WebSocketException, ServingError, EOFError) as error:
                 why = _words(error)
+                link = Link.REFUSED if isinstance(error, ServingError) else Link.CONNECTING
             if connected_at is not None and time.monotonic() - connected_at > self.options.backoff_most:
                 backoff = self.options.backoff_first
             pause = backoff * random.uniform(0.75, 1.0)
-            self._set(Link.CONNECTING, f"{why}; next try {pause:.1f} s after that", None)
+            self._set(link, f"{why}; next try {pause:.1f} s after that", None)
             if not self._stopped.is_set():
                 log.info("%s: %s", self.options.url, why)
             with suppress(TimeoutError):

@@ -1,7 +1,8 @@
 """The layout between our own server and client: everything an observation and an answer hold, without loss.
 
 Request: ``prompt``; ``images`` name to (h, w, 3) uint8 with ``image_stamps``; ``arms`` name to joints, eef, gripper;
-``objects`` name to (7,) in ``world_frame``; ``stamp_ns``, ``oldest_ns``; ``seed``, ``episode``, ``progress``.
+``objects`` name to (7,) in ``world_frame``; ``stamp_ns``, ``oldest_ns``; ``seed``, ``episode``; ``progress`` (sequence,
+executed steps, all executed steps) and ``under_way``, the chunks being executed, which real-time chunking agrees with.
 Answer: ``arms`` as in ArmActions, ``body``, ``first_step_seconds``, ``step_seconds``, ``finished``; besides, for
 clients that only know tables, ``actions`` (H, columns) with ``action_names``. Every array of an answer has H rows.
 """
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mivla_ros.action_chunk import ArmActions, BodyActions, GripperKind, HandActions, Space
+from mivla_ros.action_chunk import ActionChunk, ArmActions, BodyActions, GripperKind, HandActions, Space
 from mivla_ros.observation import ArmState, CameraImage, Observation
 from mivla_ros.policies.policy import Actions, Progress
 from mivla_ros.serving.errors import FrameError
@@ -21,6 +22,9 @@ from mivla_ros.serving.layout import InferenceRequest, Message
 
 NATIVE = "mivla"
 Array = NDArray[np.float64]
+MAX_CHUNKS = 100
+MAX_STEPS = 100_000
+MAX_STAMP = 2**62  # ns; sums of two stay within 64 bits
 
 
 class NativeLayout:
@@ -46,6 +50,11 @@ class NativeLayout:
             "seed": request.seed,
             "episode": request.episode,
             "progress": [progress.sequence, progress.executed_steps, progress.total_executed_steps],
+            "under_way": {
+                "first_step": progress.first_step,
+                "late_steps": list(progress.late_steps),
+                "chunks": [_chunk_message(chunk) for chunk in progress.chunks],
+            },
         }
 
     def request_from_message(self, message: Mapping[str, Any], now_ns: int) -> InferenceRequest:
@@ -73,10 +82,7 @@ class NativeLayout:
             entry.text("world_frame", "world"),
             objects,
         )
-        counts = message.get("progress", [0, 0, 0])
-        if not (isinstance(counts, list | tuple) and len(counts) == 3 and all(isinstance(n, int) for n in counts)):
-            raise FrameError("progress", f"is {counts!r}, must be three whole numbers")
-        return InferenceRequest(seen, entry.whole("seed", 0), entry.whole("episode", 0), Progress(*counts))
+        return InferenceRequest(seen, entry.whole("seed", 0), entry.whole("episode", 0), entry.progress())
 
     def actions_to_message(self, actions: Actions, request: InferenceRequest) -> Message:
         """All of an answer."""
@@ -117,6 +123,18 @@ def _pair(stamps: "_Entry", name: str, stamp_ns: int) -> tuple[int, str]:
     if not (isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], int) and isinstance(pair[1], str)):
         raise FrameError(f"image_stamps/{name}", f"is {pair!r}, must be nanoseconds and a frame")
     return pair[0], pair[1]
+
+
+def _chunk_message(chunk: ActionChunk) -> Message:
+    return {
+        "sequence": chunk.sequence,
+        "frame_id": chunk.frame_id,
+        "observation_ns": chunk.observation_ns,
+        "first_step_ns": chunk.first_step_ns,
+        "step_ns": chunk.step_ns,
+        "horizon": chunk.horizon,
+        "arms": [_arm_message(arm) for arm in chunk.arms],
+    }
 
 
 def _without_none(**values: object) -> Message:
@@ -197,11 +215,19 @@ class _Entry:
             raise FrameError(self.path + key, f"is of type {type(value).__name__}, must be text")
         return str(value)
 
-    def whole(self, key: str, default: Any = ...) -> int:  # noqa: ANN401
+    def whole(self, key: str, default: Any = ..., low: int = -MAX_STAMP, high: int = MAX_STAMP) -> int:  # noqa: ANN401
         value = self.get(key, default)
         if not isinstance(value, int | np.integer) or isinstance(value, bool):
             raise FrameError(self.path + key, f"is of type {type(value).__name__}, must be a whole number")
+        if not low <= value <= high:
+            raise FrameError(self.path + key, f"is {value}, must be from {low} to {high}")
         return int(value)
+
+    def wholes(self, key: str, default: Any = ...) -> list[int]:  # noqa: ANN401
+        values = self.get(key, default)
+        if not isinstance(values, list) or not all(type(n) is int and 0 <= n <= MAX_STAMP for n in values):
+            raise FrameError(self.path + key, f"is {str(values)[:80]}, must be a list of whole numbers from 0")
+        return values
 
     def number(self, key: str) -> float:
         value = self.get(key)
@@ -227,6 +253,33 @@ class _Entry:
         if value not in names:
             raise FrameError(self.path + key, f"is {value!r}, must be one of {', '.join(names)}")
         return names[value]
+
+    def progress(self) -> Progress:
+        counts = self.wholes("progress", [0, 0, 0])
+        if len(counts) != 3:
+            raise FrameError("progress", f"is {str(counts)[:80]}, must be three whole numbers")
+        sequence, executed, total = counts
+        if "under_way" not in self.data:
+            return Progress(sequence, executed, total)
+        given = self.child("under_way")
+        chunks = given.children("chunks")
+        if len(chunks) > MAX_CHUNKS:
+            raise FrameError(f"{given.path}chunks", f"are {len(chunks)}, at most {MAX_CHUNKS}")
+        late = given.wholes("late_steps")
+        first_step = given.whole("first_step", low=0)
+        plans = tuple(chunk.chunk() for chunk in chunks)
+        return Progress(sequence, executed, total, first_step, tuple(late), plans)
+
+    def chunk(self) -> ActionChunk:
+        return ActionChunk(
+            frame_id=self.text("frame_id", ""),
+            first_step_ns=self.whole("first_step_ns"),
+            step_ns=self.whole("step_ns", low=1),
+            horizon=self.whole("horizon", low=1, high=MAX_STEPS),
+            arms=tuple(arm.arm_actions() for arm in self.children("arms")),
+            observation_ns=self.whole("observation_ns"),
+            sequence=self.whole("sequence", low=0),
+        )
 
     def arm(self) -> ArmState:
         return ArmState(self.floats("joints", (-1,)), self.floats("eef", (7,)), self.number("gripper"))

@@ -17,13 +17,12 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from mivla_ros.policies.policy import Policy, PolicyError
-from mivla_ros.serving.array_packing import pack, unpack_map
+from mivla_ros.serving.array_packing import MEBIBYTE, pack, unpack_map
 from mivla_ros.serving.credentials import is_authorized
 from mivla_ros.serving.errors import FrameError, ServingError
 from mivla_ros.serving.layout import Layout, Message
 
 HEALTH_PATH = "/healthz"
-MEBIBYTE = 1 << 20
 MAX_REASON = 120  # bytes of a close frame's reason; the protocol allows 123
 
 log = logging.getLogger(__name__)

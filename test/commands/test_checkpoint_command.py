@@ -12,9 +12,12 @@ import torch
 from mivla_ros.commands.main import main
 from mivla_ros.model import h_rdt, presets
 from mivla_ros.model.checkpoint import load_checkpoint
+from mivla_ros.model.checkpoint_files import WEIGHTS_FILE, read_description
+from mivla_ros.model.egodex import raw_normalisation
 from mivla_ros.model.h_rdt import interleaved, key_table
-from mivla_ros.model.network import build_network, without_encoders
+from mivla_ros.model.weights import read_weights
 from mivla_ros.robots.profile import load_profile
+from test.model.conftest import H_RDT, with_random_weights
 
 
 @pytest.fixture(scope="module")
@@ -103,22 +106,17 @@ def test_what_cannot_be_done_is_one_line(
 
 @pytest.fixture
 def small_h_rdt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """H-RDT's and MiVLA's networks at a size that fits here."""
-    trunk = replace(presets.TINY.trunk, width=48, depth=1, heads=4, kv_heads=2)
-    parts = {"trunk": trunk, "language": presets.TINY.language, "vision": presets.TINY.vision}
+    """H-RDT's and MiVLA's networks at a size that fits here; their encoders are in no file, as the real ones."""
+    parts = {"trunk": H_RDT.trunk, "language": H_RDT.language, "vision": H_RDT.vision}
     monkeypatch.setattr(h_rdt, "H_RDT_ROBOT", replace(presets.H_RDT_ROBOT, **parts))
     monkeypatch.setattr(h_rdt, "H_RDT_HUMAN", replace(presets.H_RDT_HUMAN, **parts))
     monkeypatch.setattr(presets, "BASE", replace(presets.BASE, **parts))
 
 
-def write_h_rdt(path: Path) -> None:
+def write_h_rdt(path: Path) -> dict[str, torch.Tensor]:
+    """A file with H-RDT's keys; its weights under the names here."""
     config = h_rdt.H_RDT_ROBOT
-    # the encoders are no part of H-RDT's files, and here are made with the network
-    own = {
-        key: value
-        for key, value in build_network(config, without_encoders()).state_dict().items()
-        if not key.startswith(("vision.", "language."))
-    }
+    own = with_random_weights(config).bfloat16().state_dict()
     torch.save(
         {
             theirs: interleaved(own[ours], config.trunk.head_width) if "wkv" in theirs else own[ours]
@@ -126,6 +124,45 @@ def write_h_rdt(path: Path) -> None:
         },
         path,
     )
+    return own
+
+
+def test_import_writes_h_rdts_network_whole(
+    small_h_rdt: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = write_h_rdt(tmp_path / "pytorch_model.bin")
+    folder = tmp_path / "imported"
+    command = ["checkpoint", "import-h-rdt", str(tmp_path / "pytorch_model.bin"), str(folder)]
+    assert main([*command, "--robot", "piper_bimanual"]) == 0
+    found = read_description(folder)
+    said = capsys.readouterr().out
+    assert f"h_rdt_robot for piper_bimanual, {len(own)} tensors read" in said and found.manifest.hash in said
+    weights = read_weights(folder / WEIGHTS_FILE)
+    assert weights.keys() == own.keys()
+    assert all(torch.equal(weights[key], own[key]) for key in own)
+    assert (found.config.family, found.config.cameras) == ("h_rdt", 3)
+    assert found.contract.cameras == ("head_camera", "right_wrist_camera", "left_wrist_camera"), "H-RDT's order"
+    assert (found.contract.first_step_seconds, found.contract.step_seconds) == (0.06, 0.18)
+    assert found.normalisation.methods == raw_normalisation().methods, "RoboTwin's actions are not normalised"
+    assert found.manifest.notes["from"] == "pytorch_model.bin"
+    assert main(["checkpoint", "show", str(folder)]) == 0
+    assert main([*command, "--robot", "piper_bimanual"]) == 1
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_import_gives_mivla_h_rdts_trunk_and_says_what_stays_random(
+    small_h_rdt: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = write_h_rdt(tmp_path / "model.bin")
+    folder = tmp_path / "base"
+    assert main(["checkpoint", "import-h-rdt", str(tmp_path / "model.bin"), str(folder), "--into", "base"]) == 0
+    weights, found = read_weights(folder / WEIGHTS_FILE), read_description(folder)
+    assert found.config.family == "mivla" and found.contract.robot == "piper"
+    taken = [key for key in own if key.startswith(("trunk.blocks.", "vision_projection.", "language_projection."))]
+    assert taken and all(torch.equal(weights[key], own[key]) for key in taken)
+    random = found.manifest.notes["random"]
+    assert "action_projection" in random and "trunk.decoder" in random and "trunk.blocks" not in random
+    assert "stay random and want training" in capsys.readouterr().out
 
 
 def test_import_refuses_what_it_cannot_place(

@@ -1,6 +1,7 @@
-"""The robot asks a policy server in another process; the server dies and comes back."""
+"""The robot asks a policy server in another process; the server comes late, dies and comes back."""
 
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -56,40 +57,52 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
             server.stdout.close()
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def test_the_arm_holds_while_the_server_is_dead_and_goes_on_when_it_is_back(
     start_server: StartServer,
     start_launch: Callable[..., Launch],
     operator_of: Callable[[Launch], Operator],
     tmp_path: Path,
 ) -> None:
-    server, address = start_server()
+    port = free_port()
+    address = f"ws://127.0.0.1:{port}"
     launch = start_launch(
         "piper.launch.py", "policy:=openpi", f"policy_url:={address}", f"policy_api_key_file:={tmp_path / 'key'}"
     )
     operator = operator_of(launch)
+    operator.wait(lambda: operator.state(PolicyStatus, PolicyStatus.WAITING), 120, "a policy node that waits")
+    reason = operator.newest[PolicyStatus].reason
+    assert (reason.code, reason.subject) == (StopReason.POLICY_UNREACHABLE, address)
+    server, said = start_server(port)
+    assert said == address
     operator.wait(lambda: operator.state(RetargetingStatus, RetargetingStatus.TRACKING), 120, "tracking")
-    operator.wait(lambda: operator.speed() > 0.02, 30, "a moving arm")
+    operator.wait(lambda: operator.speed() > 0.02, 60, "a moving arm")
     assert operator.newest[ActionChunk].policy == "openpi"
     assert operator.newest[ActionChunk].model_revision.startswith("demonstration ")
     before = operator.newest[ActionChunk]
 
     server.send_signal(signal.SIGKILL)
     operator.wait(
-        lambda: operator.newest[PolicyStatus].reason.code == StopReason.POLICY_UNREACHABLE, 10, "the named reason"
+        lambda: operator.newest[PolicyStatus].reason.code == StopReason.POLICY_UNREACHABLE, 60, "the named reason"
     )
     status = operator.newest[PolicyStatus]
     assert (status.state, status.reason.subject) == (PolicyStatus.WAITING, address)
-    operator.wait(lambda: operator.state(RetargetingStatus, RetargetingStatus.HOLDING), 10, "holding")
+    operator.wait(lambda: operator.state(RetargetingStatus, RetargetingStatus.HOLDING), 60, "holding")
     assert operator.newest[RetargetingStatus].reason.code in (StopReason.CHUNK_EXHAUSTED, StopReason.CHUNK_EXPIRED)
-    operator.wait(lambda: operator.speed() < 0.01, 10, "rest")
+    operator.wait(lambda: operator.speed() < 0.01, 60, "rest")
     held = operator.positions()
     operator.listen(2.0)
     assert np.abs(operator.positions() - held).max() < 1e-3, "it moved without a policy"
 
-    start_server(int(address.rpartition(":")[2]))
-    operator.wait(lambda: operator.state(PolicyStatus, PolicyStatus.RUNNING), 30, "running again")
-    operator.wait(lambda: operator.state(RetargetingStatus, RetargetingStatus.TRACKING), 20, "tracking again")
-    operator.wait(lambda: operator.speed() > 0.02, 30, "a moving arm again")
+    start_server(port)
+    operator.wait(lambda: operator.state(PolicyStatus, PolicyStatus.RUNNING), 60, "running again")
+    operator.wait(lambda: operator.state(RetargetingStatus, RetargetingStatus.TRACKING), 60, "tracking again")
+    operator.wait(lambda: operator.speed() > 0.02, 60, "a moving arm again")
     after = operator.newest[ActionChunk]
     assert bytes(after.session.uuid) == bytes(before.session.uuid)
     assert after.generation == before.generation

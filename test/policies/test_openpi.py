@@ -13,7 +13,16 @@ import pytest
 from mivla_ros.action_chunk import Space
 from mivla_ros.observations import Synchroniser
 from mivla_ros.policies.openpi import OpenpiOptions, OpenpiPolicy
-from mivla_ros.policies.policy import Cancellable, Policy, PolicyError, PolicySpec, PolicyUnavailableError, Progress
+from mivla_ros.policies.policy import (
+    Cancellable,
+    Policy,
+    PolicyError,
+    PolicySpec,
+    PolicyUnavailableError,
+    Progress,
+    Remote,
+)
+from mivla_ros.policies.registry import PolicyContext, make_policy
 from mivla_ros.policies.runner import PolicyRunner, PolicyState
 from mivla_ros.serving.adapter import load_adapter
 from mivla_ros.serving.adapter_layout import AdapterLayout
@@ -24,7 +33,8 @@ from test.serving.running import CAMERAS, PROFILE, SPEC, StubPolicy, observation
 
 @contextmanager
 def asking(url: str, **options: object) -> Iterator[OpenpiPolicy]:
-    chosen = OpenpiOptions(url, **{"timeout": 10.0, **options})  # type: ignore[arg-type]
+    wait = 0.0 if "adapter" in options else 20.0
+    chosen = OpenpiOptions(url, **{"timeout": 10.0, "connect_timeout": wait, **options})  # type: ignore[arg-type]
     policy = OpenpiPolicy(PROFILE, chosen)
     try:
         yield policy
@@ -70,6 +80,45 @@ def test_with_an_adapter_the_server_need_not_be_there_yet() -> None:
         assert (arm.space, arm.joint_names) == (Space.JOINT, PROFILE.arms[0].joints)
 
 
+def test_the_policy_may_be_there_before_its_server_and_takes_its_words_when_it_comes() -> None:
+    port = free_port()
+    with asking(f"ws://127.0.0.1:{port}", connect_timeout=0.0) as policy:
+        assert isinstance(policy, Remote)
+        missing = policy.absence()
+        assert missing is not None
+        assert (missing.reason, missing.subject) == (Reason.POLICY_UNREACHABLE, f"ws://127.0.0.1:{port}")
+        with pytest.raises(PolicyUnavailableError, match="policy unreachable"):
+            _ = policy.spec
+        with served(StubPolicy, port=port):
+            wait_until(lambda: policy.absence() is None, 60)
+            assert policy.spec.cameras == CAMERAS
+            assert policy.client.wait_connected(20)
+            assert policy.infer(observation(), Progress()).arms[0].joints is not None
+
+
+def test_a_server_that_comes_but_does_not_suit_is_not_called_unreachable() -> None:
+    other = replace(PROFILE, name="other")
+    with served(StubPolicy) as server:
+        policy = OpenpiPolicy(other, OpenpiOptions(server.address))
+        wait_until(lambda: policy.absence().reason is Reason.POLICY_NOT_LOADED, 60)
+        assert "serves robot 'piper', this is 'other'" in policy.absence().message
+        with pytest.raises(PolicyUnavailableError, match="policy not loaded"):
+            policy.infer(observation(), Progress())
+        policy.close()
+
+
+def test_who_does_not_want_to_wait_gets_an_error() -> None:
+    context, options = PolicyContext(PROFILE, ""), {"url": f"ws://127.0.0.1:{free_port()}"}
+    with pytest.raises(PolicyError, match="policy unreachable"):
+        make_policy("openpi", context, options, wait=0.2)
+    later = make_policy("openpi", context, options, wait=0)
+    later.close()
+    with served(StubPolicy) as server:
+        policy = make_policy("openpi", context, {"url": server.address})
+        assert policy.spec.horizon == SPEC.horizon
+        policy.close()
+
+
 def test_a_server_of_others_needs_no_words_about_itself() -> None:
     async def pi(socket: object) -> None:
         await socket.send(pack({}))  # type: ignore[attr-defined]
@@ -93,7 +142,7 @@ def test_a_server_of_others_needs_no_words_about_itself() -> None:
         ({"url": "ws://127.0.0.1:1", "api_key_file": "/no/key"}, "/no/key: API key: No such file"),
         ({"url": "wss://127.0.0.1:1", "ca_file": "/no/ca"}, "/no/ca: TLS authorities"),
         ({"url": "ws://127.0.0.1:1", "timeout": 0.0}, "option timeout is 0, must be above 0"),
-        ({"url": "ws://127.0.0.1:1", "connect_timeout": 0.3}, "ws://127.0.0.1:1: "),
+        ({"url": "ws://127.0.0.1:1", "connect_timeout": 0.3}, "policy unreachable: ws://127.0.0.1:1 ("),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(options: dict, words: str) -> None:
@@ -177,7 +226,7 @@ class Bench:
 def test_while_the_server_is_away_the_status_says_so_and_chunks_go_on_when_it_is_back() -> None:
     with served(StubPolicy) as server:
         port = server.port
-        policy = OpenpiPolicy(PROFILE, OpenpiOptions(server.address))
+        policy = OpenpiPolicy(PROFILE, OpenpiOptions(server.address, connect_timeout=20.0))
         bench = Bench(policy)
         first = bench.until_chunk()
         assert bench.runner.status().state is PolicyState.RUNNING
@@ -196,7 +245,7 @@ def test_while_the_server_is_away_the_status_says_so_and_chunks_go_on_when_it_is
 def test_a_slow_server_costs_a_deadline_and_no_more() -> None:
     go = threading.Event()
     with served(lambda: StubPolicy(before=lambda seen: go.wait(20))) as server:
-        policy = OpenpiPolicy(PROFILE, OpenpiOptions(server.address, timeout=0.1))
+        policy = OpenpiPolicy(PROFILE, OpenpiOptions(server.address, connect_timeout=20.0, timeout=0.1))
         bench = Bench(policy)
         began = time.monotonic()
         assert bench.step() is None
@@ -218,7 +267,7 @@ def test_a_reset_or_stop_does_not_wait_for_the_server(end: object) -> None:
         go.wait(20)
 
     with served(lambda: StubPolicy(before=think)) as server:
-        policy = OpenpiPolicy(PROFILE, OpenpiOptions(server.address, timeout=30.0))
+        policy = OpenpiPolicy(PROFILE, OpenpiOptions(server.address, connect_timeout=20.0, timeout=30.0))
         bench = Bench(policy)
         chunks = []
         worker = threading.Thread(target=lambda: chunks.append(bench.step()))
@@ -239,7 +288,7 @@ def test_an_error_in_words_fails_the_policy_until_a_reset() -> None:
 
     policies = [StubPolicy(before=fail), StubPolicy()]
     with served(lambda: policies.pop(0)) as server:
-        policy = OpenpiPolicy(PROFILE, OpenpiOptions(server.address))
+        policy = OpenpiPolicy(PROFILE, OpenpiOptions(server.address, connect_timeout=20.0))
         bench = Bench(policy)
         assert bench.step() is None
         status = bench.runner.status()

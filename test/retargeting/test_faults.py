@@ -193,6 +193,7 @@ def test_a_policy_that_went_blind_before_its_chunk_ran_out_may_not_go_on_either(
         (1, SESSION, FROZEN),  # said before the chunk that is executed now
         (2, OTHER, FROZEN),
         (2, SESSION, Stop(Reason.POLICY_DEADLINE, "inference", 1.2, 1.0, "s")),
+        (2, SESSION, Stop(Reason.POLICY_UNREACHABLE, "ws://127.0.0.1:8000")),
         (2, SESSION, Stop(Reason.STREAM_STALE, "mivla/retargeting_status", 1.1, 1.0, "s")),
         (2, SESSION, Stop(Reason.STREAM_SKEW, "head_camera", 0.06, 0.05, "s")),
     ],

@@ -96,13 +96,17 @@ class LoopThread:
 
 @contextmanager
 def served(
-    make_policy: Callable[[], Policy], layout: Layout | None = None, spec: PolicySpec = SPEC, **options: Any
+    make_policy: Callable[[], Policy],
+    layout: Layout | None = None,
+    spec: PolicySpec = SPEC,
+    release: Callable[[Policy], None] | None = None,
+    **options: Any,
 ) -> Iterator[PolicyServer]:
     """Our server."""
     chosen = layout or NativeLayout()
     thread = LoopThread()
     server = PolicyServer(
-        make_policy, chosen, metadata_of(spec, chosen.name, "piper"), ServerOptions(**{"port": 0, **options})
+        make_policy, chosen, metadata_of(spec, chosen.name, "piper"), ServerOptions(**{"port": 0, **options}), release
     )
     try:
         thread.run(server.start())

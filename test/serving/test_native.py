@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mivla_ros.action_chunk import ArmActions, BodyActions, GripperKind, HandActions, Space
+from mivla_ros.action_chunk import ActionChunk, ArmActions, BodyActions, GripperKind, HandActions, Space
 from mivla_ros.policies.policy import Actions, Progress
 from mivla_ros.serving.array_packing import pack, unpack_map
 from mivla_ros.serving.errors import FrameError
@@ -16,6 +16,23 @@ POSES = np.tile([0.3, 0.1, 0.2, 0.5, -0.5, 0.5, 0.5], (4, 1))
 
 def wire(message: dict) -> dict:
     return unpack_map(pack(message))
+
+
+def test_what_is_under_way_survives_whole() -> None:
+    chunks = tuple(
+        ActionChunk("base_link", 7 * k, 50_000_000, 4, (ANSWERS[name],), observation_ns=6 * k, sequence=k)
+        for k, name in enumerate(("joints", "poses", "hand"), 12)
+    )
+    progress = Progress(12, 3, 99, first_step=2, late_steps=(1, 2), chunks=chunks)
+    asked = InferenceRequest(observation(), progress=progress)
+    back = LAYOUT.request_from_message(wire(LAYOUT.request_to_message(asked)), 0)
+    assert repr(back.progress) == repr(progress)
+
+
+def test_clients_that_count_nothing_need_not_say_so() -> None:
+    message = LAYOUT.request_to_message(REQUEST)
+    del message["under_way"], message["progress"]
+    assert LAYOUT.request_from_message(wire(message), 0).progress == Progress()
 
 
 def test_a_request_survives_whole() -> None:
@@ -69,6 +86,11 @@ def test_tables_for_other_clients_have_a_name_for_each_column_and_a_row_for_each
     assert message["actions"].shape == (4, len(message["action_names"]))
 
 
+def under_way(**change: object) -> dict:
+    chunk = {"sequence": 1, "observation_ns": 1, "first_step_ns": 2, "step_ns": 3, "horizon": 4, "arms": []}
+    return {"under_way": {"chunks": [chunk | change], "late_steps": [], "first_step": 0}}
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -83,6 +105,13 @@ def test_tables_for_other_clients_have_a_name_for_each_column_and_a_row_for_each
         ({"arms": {"arm": {"joints": np.zeros(6), "eef": np.zeros(7)}}}, "arms/arm/gripper: is missing"),
         ({"objects": {"bottle": 3}}, "objects/bottle"),
         ({"progress": [1, 2]}, "progress"),
+        ({"progress": [1, 2, -3]}, "progress"),
+        ({"under_way": {"late_steps": [], "first_step": 0}}, "under_way/chunks: is missing"),
+        ({"under_way": {"chunks": [], "late_steps": [1.5], "first_step": 0}}, "under_way/late_steps"),
+        ({"under_way": {"chunks": [{}] * 101, "late_steps": [], "first_step": 0}}, "under_way/chunks: are 101"),
+        (under_way(step_ns=0), "under_way/chunks[0]/step_ns: is 0, must be from 1"),
+        (under_way(observation_ns=2**63), "under_way/chunks[0]/observation_ns"),
+        (under_way(arms=None), "under_way/chunks[0]/arms: must be a list"),
         ({"prompt": None}, "prompt: is of type NoneType"),
         ({"seed": 1.5}, "seed"),
     ],

@@ -47,7 +47,7 @@ def serving(checkpoint: Path, *options: str) -> Iterator[str]:
 
 def test_a_checkpoint_answers_our_client_as_the_policy_it_is(checkpoint: Path) -> None:
     with serving(checkpoint) as address:
-        policy = OpenpiPolicy(PROFILE, OpenpiOptions(address, timeout=60.0))
+        policy = OpenpiPolicy(PROFILE, OpenpiOptions(address, timeout=60.0, connect_timeout=60.0))
         try:
             assert policy.spec.cameras == CAMERAS
             assert policy.spec.revision == f"mivla {read_description(checkpoint).manifest.hash[:12]}"

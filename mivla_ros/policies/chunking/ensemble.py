@@ -46,9 +46,9 @@ class Ensemble:
         """Begin anew."""
         self._answers.clear()
 
-    def blend(self, actions: Actions, stamp_ns: int, horizon: int) -> Actions:
-        """The answer to an observation at stamp_ns, of ``horizon`` steps, blended with those before."""
-        step_ns = round(actions.step_seconds * 1e9)
+    def blend(self, actions: Actions, stamp_ns: int) -> Actions:
+        """The answer to an observation at stamp_ns, blended with those before."""
+        horizon, step_ns = actions.horizon, round(actions.step_seconds * 1e9)
         answer = _Answer(actions, stamp_ns + round(actions.first_step_seconds * 1e9), step_ns, horizon)
         self._answers.append(answer)
         due_ns = answer.first_ns + step_ns * np.arange(horizon, dtype=np.int64)

@@ -4,9 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mivla_ros.action_space import ACTION_SIZE, VALUES, Kind
-from mivla_ros.policies.chunking.resampling import places, rows
-from mivla_ros.policies.chunking.soft_mask import agreement
-from mivla_ros.policies.chunking.under_way import frozen_steps, plan_under_way
+from mivla_ros.policies.chunking.resampling import rows
+from mivla_ros.policies.chunking.under_way import agreement_with, plan_under_way
 from mivla_ros.policies.policy import Progress
 
 Array = NDArray[np.float64]
@@ -41,9 +40,7 @@ class RowPlan:
         predicted = None if plan is None else self._rows.get(plan.observation_ns)
         if plan is None or predicted is None or len(predicted) != plan.horizon:
             return None
-        where = places(plan.first_step_ns, plan.step_ns, plan.horizon, due_ns)
-        overlap = len(due_ns) if where.inside.all() else int(np.argmin(where.inside))
-        weight = agreement(len(due_ns), frozen_steps(progress), overlap)
+        where, weight = agreement_with(plan, progress, due_ns)
         weights = np.repeat(weight[:, None], ACTION_SIZE, axis=1)
         weights[:, self._grippers] = weight[:, None] >= 1.0
         return rows(predicted, where), weights

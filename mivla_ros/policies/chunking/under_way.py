@@ -1,6 +1,11 @@
 """Which plan the robot is following, and how many steps of the next one will be past when it takes over: by count."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mivla_ros.action_chunk import ActionChunk
+from mivla_ros.policies.chunking.resampling import Places, places
+from mivla_ros.policies.chunking.soft_mask import agreement
 from mivla_ros.policies.policy import Progress
 
 
@@ -24,3 +29,13 @@ def plan_under_way(progress: Progress) -> ActionChunk | None:
         if chunk.sequence == executing.sequence or chunk.due_ns(late) >= reached_ns:
             return chunk
     return executing
+
+
+def agreement_with(
+    plan: ActionChunk, progress: Progress, due_ns: NDArray[np.int64]
+) -> tuple[Places, NDArray[np.float64]]:
+    """Where due times (H,) lie in the plan under way, and how much (H,) the next chunk's steps agree with it, see
+    ``soft_mask``."""
+    where = places(plan.first_step_ns, plan.step_ns, plan.horizon, due_ns)
+    overlap = len(due_ns) if where.inside.all() else int(np.argmin(where.inside))
+    return where, agreement(len(due_ns), frozen_steps(progress), overlap)

@@ -128,8 +128,8 @@ def answer(turns: np.ndarray, gripper: np.ndarray, kind: GripperKind = GripperKi
 
 def test_a_step_is_the_mean_of_what_all_answers_say_about_its_time() -> None:
     ensemble = Ensemble(EnsembleOptions(decay=0.0))
-    ensemble.blend(answer(np.linspace(0, 0.9, 10), np.ones(10)), 0, 10)
-    found = ensemble.blend(answer(np.linspace(0.4, 1.3, 10), np.ones(10)), 2 * STEP, 10).arms[0]
+    ensemble.blend(answer(np.linspace(0, 0.9, 10), np.ones(10)), 0)
+    found = ensemble.blend(answer(np.linspace(0.4, 1.3, 10), np.ones(10)), 2 * STEP).arms[0]
     at = np.linspace(0.2, 0.9, 8)  # what the first one says about the second one's first eight steps
     both = (at + np.linspace(0.4, 1.1, 8)) / 2
     assert found.eef[:8, 0] == pytest.approx(both)
@@ -137,28 +137,28 @@ def test_a_step_is_the_mean_of_what_all_answers_say_about_its_time() -> None:
     assert found.eef[8:, 0] == pytest.approx([1.2, 1.3])
     ensemble.forget()
     alone = answer(np.zeros(10), np.ones(10))
-    assert ensemble.blend(alone, 3 * STEP, 10).arms[0].eef == pytest.approx(alone.arms[0].eef)
+    assert ensemble.blend(alone, 3 * STEP).arms[0].eef == pytest.approx(alone.arms[0].eef)
 
 
 @pytest.mark.parametrize("kind", GripperKind, ids=str)
 def test_two_decisions_about_a_gripper_are_never_averaged(kind: GripperKind) -> None:
     ensemble = Ensemble()
-    ensemble.blend(answer(np.zeros(4), np.ones(4), kind), 0, 4)
-    found = ensemble.blend(answer(np.zeros(4), np.array([1.0, 0.0, 0.0, 0.0]), kind), 0, 4).arms[0]
+    ensemble.blend(answer(np.zeros(4), np.ones(4), kind), 0)
+    found = ensemble.blend(answer(np.zeros(4), np.array([1.0, 0.0, 0.0, 0.0]), kind), 0).arms[0]
     assert found.gripper.tolist() == [1.0, 0.0, 0.0, 0.0]
 
 
 def test_openings_that_agree_are_averaged_unless_they_are_binary() -> None:
     for kind, expected in ((GripperKind.CONTINUOUS, 0.55), (GripperKind.BINARY, 0.5)):
         ensemble = Ensemble(EnsembleOptions(decay=0.0))
-        ensemble.blend(answer(np.zeros(2), np.full(2, 0.6), kind), 0, 2)
-        found = ensemble.blend(answer(np.zeros(2), np.full(2, 0.5), kind), 0, 2).arms[0]
+        ensemble.blend(answer(np.zeros(2), np.full(2, 0.6), kind), 0)
+        found = ensemble.blend(answer(np.zeros(2), np.full(2, 0.5), kind), 0).arms[0]
         assert found.gripper == pytest.approx(expected)
 
 
 def test_answers_in_another_space_are_not_mixed() -> None:
     ensemble = Ensemble()
-    ensemble.blend(answer(np.ones(3), np.ones(3)), 0, 3)
+    ensemble.blend(answer(np.ones(3), np.ones(3)), 0)
     joints = ArmActions("arm", Space.JOINT, joint_names=("a",), joints=np.zeros((3, 1)))
-    found = ensemble.blend(replace(answer(np.zeros(3), np.ones(3)), arms=(joints,)), 0, 3).arms[0]
+    found = ensemble.blend(replace(answer(np.zeros(3), np.ones(3)), arms=(joints,)), 0).arms[0]
     assert found.joints == pytest.approx(np.zeros((3, 1)))

@@ -167,7 +167,7 @@ def run(scene: Scene, case: Case) -> Result:
         stopped,
     )
     detected_ns = min(named.stamp_ns, stopped.stamp_ns) - began.offset_ns
-    scene.wait("rest", lambda: scene.speed() < 0.02)
+    scene.wait("rest", scene.rests)
     resumed = _moves(scene)
     diagnosed = _wait_for_diagnostics(scene, stopped.reason, stopped.stamp_ns)
     rest = standstill(list(scene.witness.records.joints), detected_ns)
@@ -206,7 +206,7 @@ def run_retargeting_death(scene: Scene) -> tuple[Result, Result]:
     named = scene.wait(
         "the policy node's word", lambda: scene.said("policy", PolicyStatus.WAITING, frozenset({"STREAM_STALE"}))
     )
-    scene.wait("rest", lambda: scene.speed() < 0.02)
+    scene.wait("rest", scene.rests)
     resumed = _moves(scene)
     rest = standstill(list(scene.witness.records.joints), died_ns)
     diagnosed = _wait_for_diagnostics(scene, named.reason, named.stamp_ns)
@@ -222,7 +222,8 @@ def run_retargeting_death(scene: Scene) -> tuple[Result, Result]:
         lambda: scene.said("retargeting", RetargetingStatus.STOPPED, frozenset({"RESTARTED"})),
         120,
     )
-    first = next(said for said in scene.witness.records.said if said.who == "retargeting")
+    # before it has heard the clock its stamps are zero
+    first = next(said for said in scene.witness.records.said if said.who == "retargeting" and said.stamp_ns)
     resumed = _moves(scene)
     diagnosed = _wait_for_diagnostics(scene, stopped.reason, stopped.stamp_ns)
     sent = len(scene.witness.records.sent)

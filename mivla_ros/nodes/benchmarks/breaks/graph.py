@@ -56,7 +56,8 @@ class Graph:
             options = ["--params-file", str(self._description), "-r", "/tf:=whole/tf", "-r", "/tf_static:=tf_static"]
             return ["ros2", "run", name, name, "--ros-args", *options, *timed]
         if name == "retargeting":
-            return [*python, f"{NODES}.retargeting_node", *robot, *timed]
+            options = ["--params-file", str(self._description), *timed]
+            return [*python, f"{NODES}.retargeting_node", *robot, *options]
         own_name = ["-r", f"__node:={name.replace(' ', '_')}"]
         playing = ["-p", "policy:=demonstration", "-p", f"demonstration.file:={self._motion}"]
         relayed = ["-r", "mivla/actions:=whole/actions"]

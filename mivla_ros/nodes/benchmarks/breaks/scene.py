@@ -14,11 +14,13 @@ from std_msgs.msg import String
 from mivla_msgs.msg import RetargetingStatus
 from mivla_msgs.srv import Release, Stop
 from mivla_ros.nodes.benchmarks.breaks.graph import Graph
+from mivla_ros.nodes.benchmarks.breaks.measurement import AT_REST
 from mivla_ros.nodes.benchmarks.breaks.witness import Said, Witness
 from mivla_ros.nodes.executor import make_executor
 from mivla_ros.robots.profile import load_profile
 
 PROCESSES = ("simulation", "robot_state_publisher", "injector", "retargeting", "policy")
+REST_NS = 200_000_000
 FAST = 0.3  # rad/s; a fault comes while some joint is at least that fast
 PATIENCE = 60.0  # s of wall time for anything to come
 CALLS = 4  # of a service, within that time
@@ -101,6 +103,14 @@ class Scene:
         with self.witness.lock:
             joints = self.witness.records.joints
             return float(np.abs(joints[-1][2]).max()) if joints else 0.0
+
+    def rests(self) -> bool:
+        """No joint of the arm was faster than AT_REST for a while: a swing's turning point is no rest."""
+        with self.witness.lock:
+            joints = self.witness.records.joints
+            recent = [velocities for time, _, velocities in joints[-200:] if time > joints[-1][0] - REST_NS]
+            seen = bool(joints) and joints[-1][0] - joints[0][0] > REST_NS
+            return seen and float(np.abs(recent).max()) < AT_REST
 
     def positions(self) -> NDArray[np.float64]:
         """Measured joints of the arm now (n,)."""

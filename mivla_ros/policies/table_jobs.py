@@ -1,0 +1,164 @@
+"""The jobs of a declared task (``mivla_ros.tabletop``), for arms with a parallel gripper that stand still."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import pi
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from mivla_ros.action_space import SIDES
+from mivla_ros.policies.pick_and_place import Job, Objects, hand_for, tool_pose, turned
+from mivla_ros.policies.policy import PolicyError
+from mivla_ros.robots.profile import RobotProfile
+from mivla_ros.tabletop.acts import Act, How
+from mivla_ros.tabletop.table_task import TableTask
+from mivla_ros.tabletop.things import Grasp, Shape
+
+Array = NDArray[np.float64]
+
+LEAN = 0.30  # rad from straight down, away from the arm's base
+SPARE = 0.028  # m that the gripper is wider than what it takes
+CLEARANCE = 0.004  # m above where a thing ends, at which it is let go
+BEHIND = 0.012  # m behind what is pushed, where the fingers go down
+PUSH_HEIGHT = 0.028  # m above the table
+POUR_TILT, POUR_HEIGHT, POUR_BACK = 1.35, 0.15, 0.03  # rad, m, m
+
+
+@dataclass(frozen=True)
+class TableJob:
+    """One act. arms: by side; bases (7,) by arm; width: of the open gripper, m, by arm; half: of the thing along a push,
+    m."""
+
+    act: Act
+    how_taken: Grasp
+    arms: Mapping[str, str]
+    bases: Mapping[str, Array]
+    width: float
+    half: float
+
+    @property
+    def thing(self) -> str:
+        """Name of the thing."""
+        return self.act.thing
+
+    @property
+    def opening(self) -> float:
+        """Wide enough for the thing, closed for a push."""
+        return 0.0 if self.act.how is How.PUSH else float(np.clip((self.how_taken.width + SPARE) / self.width, 0.2, 1.0))
+
+    @property
+    def along_the_table(self) -> bool:
+        """Pushed or pulled."""
+        return self.act.how is not How.PUT
+
+    @property
+    def holds(self) -> bool:
+        """All but a push."""
+        return self.act.how is not How.PUSH
+
+    def arm_for(self, objects: Objects) -> str:
+        """As asked, else the one nearer to thing and place together."""
+        if self.act.hand:
+            return self.arms[self.act.hand]
+        y = 0.5 * (objects[self.act.thing][1] + objects[self.act.to][1])
+        return self.arms["left" if y > 0 else "right"]
+
+    def grasp(self, objects: Objects) -> Array:
+        """From above, leaning away from the arm's base; behind the thing where it is pushed."""
+        pose = objects[self.thing]
+        if self.act.how is How.PUSH:
+            way, azimuth, _ = self._push(objects)
+            back = pose[:2] - way * (self.half + BEHIND)
+            return tool_pose(np.array([*back, pose[2] + PUSH_HEIGHT]), LEAN, azimuth)
+        point = pose[:3] + Rotation.from_quat(pose[3:], scalar_first=True).apply(self.how_taken.point)
+        outwards = self._outwards(point, objects)
+        if not self.how_taken.axes:
+            return tool_pose(point, LEAN, outwards)
+        turns = [turned(pose) + axis - pi / 2 for axis in self.how_taken.axes]
+        return tool_pose(point, LEAN, min((_near(turn, outwards, pi) for turn in turns), key=lambda t: abs(t - outwards)))
+
+    def put(self, objects: Objects, thing_in_hand: Array) -> Array:
+        """With the thing in its place; turned with the arm where any heading will do."""
+        if self.act.how is How.PUSH:
+            way, azimuth, distance = self._push(objects)
+            ahead = objects[self.thing][:2] + way * (distance - self.half)
+            return tool_pose(np.array([*ahead, objects[self.thing][2] + PUSH_HEIGHT]), LEAN, azimuth)
+        goal = self._goal(objects)
+        if self.act.how is How.PUT:
+            goal[2] += CLEARANCE
+        return hand_for(goal, thing_in_hand)
+
+    def on_the_way(self, objects: Objects, thing_in_hand: Array) -> Sequence[Array]:
+        """For pouring: above the bowl, tilted, upright again."""
+        if not self.act.pour_over:
+            return ()
+        bowl, pose = objects[self.act.pour_over], objects[self.thing]
+        outwards = self._outwards(bowl, objects)
+        away = np.array([np.cos(outwards), np.sin(outwards), 0.0])
+        yaw = turned(pose) + _near(outwards - self._outwards(pose, objects), 0.0, 2 * pi)
+        upright = Rotation.from_euler("z", yaw)
+        tilted = Rotation.from_rotvec(-POUR_TILT * np.array([-away[1], away[0], 0.0])) * upright
+        place = bowl[:3] + POUR_BACK * away + [0.0, 0.0, POUR_HEIGHT]
+        return [
+            hand_for(np.concatenate([place, r.as_quat(scalar_first=True)]), thing_in_hand)
+            for r in (upright, tilted, upright)
+        ]
+
+    def done(self, objects: Objects) -> bool:
+        """In its place, as a judge would have it, with a little less room."""
+        act, pose, to = self.act, objects[self.thing], objects[self.act.to]
+        away = Rotation.from_quat(to[3:], scalar_first=True).inv().apply(pose[:3] - to[:3]) - act.offset
+        if act.turn is not None:
+            wanted = turned(to) + act.turn
+            if abs(_near(turned(pose), wanted, act.period) - wanted) > 0.9 * act.turn_tolerance:
+                return False
+        return bool(np.hypot(away[0], away[1]) < 0.9 * act.tolerance and abs(away[2]) < 0.012)
+
+    def _goal(self, objects: Objects) -> Array:
+        act, pose, to = self.act, objects[self.thing], objects[self.act.to]
+        place = to[:3] + Rotation.from_quat(to[3:], scalar_first=True).apply(act.offset)
+        yaw = turned(pose) + _near(self._outwards(place, objects) - self._outwards(pose, objects), 0.0, 2 * pi)
+        if act.how is How.PULL:
+            yaw = turned(pose)
+        elif act.turn is not None:
+            yaw = _near(turned(to) + act.turn, yaw, act.period)
+        return np.array([*place, np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)])
+
+    def _outwards(self, point: Array, objects: Objects) -> float:
+        """Direction from the arm's base to a point, rad."""
+        base = self.bases[self.arm_for(objects)]
+        return float(np.arctan2(point[1] - base[1], point[0] - base[0]))
+
+    def _push(self, objects: Objects) -> tuple[Array, float, float]:
+        """Direction (2,), its angle, and how far."""
+        way = self._goal(objects)[:2] - objects[self.thing][:2]
+        distance = float(np.linalg.norm(way))
+        way = way / max(distance, 1e-6)
+        return way, float(np.arctan2(way[1], way[0])), distance
+
+
+def table_jobs(
+    task: TableTask, arms: Mapping[str, str], profile: RobotProfile, bases: Mapping[str, Array]
+) -> tuple[Job, ...]:
+    """A task's acts as jobs. Raises PolicyError for arms on a moving body, and for what takes two hands at once."""
+    if set(bases) != {arm.name for arm in profile.arms}:
+        raise PolicyError("scripted", f"has no expert for {task.name!r} by arms on a moving body", task.name)
+    if task.hands > 1:
+        raise PolicyError("scripted", f"has no expert for {task.name!r}, which takes two hands at once", task.name)
+    gripper = profile.arms[0].gripper
+    if gripper is None:
+        raise PolicyError("scripted", f"{profile.arms[0].name!r} has no gripper", profile.arms[0].name)
+    jobs = []
+    for act in task.acts:
+        thing = task.thing(act.thing)
+        by_side = {side: arms[side] for side in SIDES}
+        half = thing.size[0] / 2 if thing.shape is Shape.BLOCK else thing.radius
+        jobs.append(TableJob(act, task.grasp(act), by_side, bases, abs(gripper.open - gripper.closed), half))
+    return tuple(jobs)
+
+
+def _near(angle: float, to: float, period: float) -> float:
+    """The angle, moved by whole periods to be nearest to another."""
+    return to + (angle - to + period / 2) % period - period / 2
