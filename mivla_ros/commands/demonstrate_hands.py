@@ -32,10 +32,8 @@ def run_hands(arguments: argparse.Namespace) -> int:
     wall = time.perf_counter() - began
     good = [one for key, one in read_made(arguments.out, plan).items() if key in wanted and one.success]
     minutes = sum(one.seconds for one in good) / 60
-    print(
-        f"{len(good)} of {len(wanted)} in {arguments.out}: {minutes:.1f} minutes of {len({o.task for o in good})} tasks, "
-        f"{sum(one.megabytes for one in good):.0f} MB"
-    )
+    size, tasks = sum(one.megabytes for one in good), len({one.task for one in good})
+    print(f"{len(good)} of {len(wanted)} in {arguments.out}: {minutes:.1f} minutes of {tasks} tasks, {size:.0f} MB")
     if made:
         simulated = sum(one.seconds for one in made)
         print(

@@ -81,7 +81,7 @@ def _episode(path: Path, file: Hdf5File) -> Episode:
         robot="human",
         instructions=instructions,
         rate=RATE,
-metadata={key: text for key in METADATA if (text := file.attribute(key))},
+        metadata={key: text for key in METADATA if (text := file.attribute(key))},
     )
 
 

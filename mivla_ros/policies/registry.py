@@ -87,9 +87,7 @@ def _scripted(context: PolicyContext, options: Mapping[str, object]) -> Policy:
     return _scripted_bottle(context, options)
 
 
-def _pick_and_place(
-    context: PolicyContext, options: Mapping[str, object], jobs: "MakeJobs"
-) -> Policy:
+def _pick_and_place(context: PolicyContext, options: Mapping[str, object], jobs: "MakeJobs") -> Policy:
     from mivla_ros.kinematics import chain_from_urdf, forward_kinematics
     from mivla_ros.policies.frames import fixed_transform, inverse_pose
     from mivla_ros.policies.pick_and_place import PickAndPlaceOptions, PickAndPlacePolicy

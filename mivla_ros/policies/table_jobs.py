@@ -28,8 +28,7 @@ POUR_TILT, POUR_HEIGHT, POUR_BACK = 1.35, 0.15, 0.03  # rad, m, m
 
 @dataclass(frozen=True)
 class TableJob:
-    """One act. arms: by side; bases (7,) by arm; width: of the open gripper, m, by arm; half: of the thing along a push,
-    m."""
+    """One act. arms: by side; bases (7,) by arm; width: of the open gripper, m; half: of the thing along a push, m."""
 
     act: Act
     how_taken: Grasp
@@ -46,7 +45,9 @@ class TableJob:
     @property
     def opening(self) -> float:
         """Wide enough for the thing, closed for a push."""
-        return 0.0 if self.act.how is How.PUSH else float(np.clip((self.how_taken.width + SPARE) / self.width, 0.2, 1.0))
+        if self.act.how is How.PUSH:
+            return 0.0
+        return float(np.clip((self.how_taken.width + SPARE) / self.width, 0.2, 1.0))
 
     @property
     def along_the_table(self) -> bool:
@@ -76,8 +77,8 @@ class TableJob:
         outwards = self._outwards(point, objects)
         if not self.how_taken.axes:
             return tool_pose(point, LEAN, outwards)
-        turns = [turned(pose) + axis - pi / 2 for axis in self.how_taken.axes]
-        return tool_pose(point, LEAN, min((_near(turn, outwards, pi) for turn in turns), key=lambda t: abs(t - outwards)))
+        turns = [_near(turned(pose) + axis - pi / 2, outwards, pi) for axis in self.how_taken.axes]
+        return tool_pose(point, LEAN, min(turns, key=lambda turn: abs(turn - outwards)))
 
     def put(self, objects: Objects, thing_in_hand: Array) -> Array:
         """With the thing in its place; turned with the arm where any heading will do."""

@@ -20,9 +20,9 @@ class Act:
     """Bring ``thing`` to ``offset`` (m, of its underside's middle) in the frame of ``to``'s underside.
 
     turn: heading wanted there, rad relative to ``to``, modulo ``period``; None: any. tolerance, turn_tolerance: what
-    still counts, m and rad. hand: left or right; empty: the nearer one. pour_over: thing above which it is tilted on the way. give_to: hand
-    that takes it over on the way. two_hands: one on each side. grasp: other than the thing's usual one, thing being one
-    that this package does not know."""
+    still counts, m and rad. hand: left or right; empty: the nearer one. pour_over: thing above which it is tilted on
+    the way. give_to: hand that takes it over on the way. two_hands: one on each side. grasp: for a thing that this
+    package does not know."""
 
     thing: str
     to: str

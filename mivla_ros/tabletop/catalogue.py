@@ -48,7 +48,10 @@ BLOCK_IN_BOX = TableTask(
 STACK_BLOCKS = TableTask(
     "stack_blocks",
     (_block("bottom", "blue", 0.05), _block("middle", "yellow", 0.042), _block("top", "red", 0.036)),
-    {"bottom": Region((0.28, 0.36), MIDDLE, STRAIGHT), "middle": Region(NEAR, LEFT, ANY), "top": Region(NEAR, RIGHT, ANY)},
+    {
+        "bottom": Region((0.28, 0.36), MIDDLE, STRAIGHT), "middle": Region(NEAR, LEFT, ANY),
+        "top": Region(NEAR, RIGHT, ANY),
+    },
     (_on("middle", "bottom", 0.05, 0.018), _on("top", "middle", 0.042, 0.018)),
     (
         "Stack the blocks.",
@@ -79,7 +82,10 @@ SORT_BY_COLOUR = TableTask(
 LINE_UP = TableTask(
     "line_up",
     (_block("centre", "green"), _block("one", "orange"), _block("other", "white")),
-    {"centre": Region((0.30, 0.36), MIDDLE, (-0.1, 0.1)), "one": Region((0.22, 0.27), LEFT, ANY), "other": Region((0.22, 0.27), RIGHT, ANY)},
+    {
+        "centre": Region((0.30, 0.36), MIDDLE, (-0.1, 0.1)), "one": Region((0.22, 0.27), LEFT, ANY),
+        "other": Region((0.22, 0.27), RIGHT, ANY),
+    },
     (
         Act("one", "centre", (0.0, 0.075, 0.0), turn=0.0, period=pi / 2, tolerance=0.018, turn_tolerance=0.2),
         Act("other", "centre", (0.0, -0.075, 0.0), turn=0.0, period=pi / 2, tolerance=0.018, turn_tolerance=0.2),
@@ -127,7 +133,10 @@ TAKE_OFF_LID = TableTask(
         Thing("pot", Shape.TRAY, (0.11, 0.11, 0.055), "grey", "pot", fixed=True), _pad("pad", "green", 0.13),
         Thing("lid", Shape.LID, (0.116, 0.116, 0.008), "blue", "lid", 0.05),
     ),
-    {"pot": Region((0.28, 0.38), LEFT, ANY), "pad": Region((0.26, 0.38), RIGHT, STRAIGHT), "lid": Upon("pot", (0.0, 0.0, 0.055))},
+    {
+        "pot": Region((0.28, 0.38), LEFT, ANY), "pad": Region((0.26, 0.38), RIGHT, STRAIGHT),
+        "lid": Upon("pot", (0.0, 0.0, 0.055)),
+    },
     (_on("lid", "pad", MARK_THICKNESS, 0.035),),
     (
         "Take the lid off the pot.",
@@ -140,8 +149,8 @@ TAKE_OFF_LID = TableTask(
 POUR_CUP = TableTask(
     "pour_cup",
     (
-        Thing("bowl", Shape.TRAY, (0.11, 0.11, 0.04), "white", "bowl", fixed=True), _pad("saucer", "orange", 0.12, "saucer"),
-        Thing("cup", Shape.CUP, (0.06, 0.06, 0.08), "blue", "cup", 0.10),
+        Thing("bowl", Shape.TRAY, (0.11, 0.11, 0.04), "white", "bowl", fixed=True),
+        _pad("saucer", "orange", 0.12, "saucer"), Thing("cup", Shape.CUP, (0.06, 0.06, 0.08), "blue", "cup", 0.10),
     ),
     {
         "bowl": Region((0.32, 0.38), MIDDLE, STRAIGHT), "saucer": Region((0.22, 0.32), (-0.20, -0.12), STRAIGHT),
@@ -180,8 +189,8 @@ CLEAR_TABLE = TableTask(
         "fruit": Region((0.20, 0.30), (-0.20, -0.15), ANY), "block": Region((0.18, 0.20), MIDDLE, ANY),
     },
     (
-        Act("can", "tray", (0.04, 0.05, WALL), tolerance=0.04), Act("fruit", "tray", (0.04, -0.05, WALL), tolerance=0.04),
-        Act("block", "tray", (-0.045, 0.0, WALL), tolerance=0.04),
+        Act("can", "tray", (0.04, 0.05, WALL), tolerance=0.04),
+        Act("fruit", "tray", (0.04, -0.05, WALL), tolerance=0.04), Act("block", "tray", (-0.045, 0.0, WALL), tolerance=0.04),
     ),
     (
         "Clear the table.",
@@ -209,7 +218,10 @@ CUP_ON_SAUCER = TableTask(
 HAND_OVER = TableTask(
     "hand_over",
     (_pad("pad", "green", 0.16), Thing("stick", Shape.STICK, (0.16, 0.026, 0.03), "yellow", "stick", 0.05)),
-    {"pad": Region((0.26, 0.34), (-0.26, -0.16), STRAIGHT), "stick": Region((0.26, 0.33), (0.14, 0.22), (pi / 2 - 0.3, pi / 2 + 0.3))},
+    {
+        "pad": Region((0.26, 0.34), (-0.26, -0.16), STRAIGHT),
+        "stick": Region((0.26, 0.33), (0.14, 0.22), (pi / 2 - 0.3, pi / 2 + 0.3)),
+    },
     (Act("stick", "pad", (0.0, 0.0, MARK_THICKNESS), tolerance=0.05, hand="left", give_to="right"),),
     (
         "Hand over the stick and put it on the pad.",
@@ -238,7 +250,7 @@ CARRY_TRAY = TableTask(
 DECLARED: dict[str, TableTask] = {
     task.name: task
     for task in (
-        BLOCK_IN_BOX, STACK_BLOCKS, SORT_BY_COLOUR, LINE_UP, PUSH_TO_MARK, OPEN_DRAWER, TAKE_OFF_LID, POUR_CUP, TURN_BAR,
-        CLEAR_TABLE, CUP_ON_SAUCER, HAND_OVER, CARRY_TRAY,
+        BLOCK_IN_BOX, STACK_BLOCKS, SORT_BY_COLOUR, LINE_UP, PUSH_TO_MARK, OPEN_DRAWER, TAKE_OFF_LID, POUR_CUP,
+        TURN_BAR, CLEAR_TABLE, CUP_ON_SAUCER, HAND_OVER, CARRY_TRAY,
     )
 }  # fmt: skip

@@ -24,7 +24,6 @@ from mivla_ros.episodes.episode import (
     POSE_UNITS,
     Episode,
     EpisodeInfo,
-    LazyMapping,
     Stamps,
     Stream,
     frame_stamps,
@@ -106,7 +105,8 @@ class DrawnCamera:
         self.name, self.frame_id, self.stamps_ns = CAMERA, "", stamps
         self.size = (scene.lens.height, scene.lens.width)
         self.intrinsics = intrinsics_of(scene.lens)
-        self._scene, self._snapshots, self._joints, self._forearms, self._head = scene, snapshots, joints, forearms, head
+        self._scene, self._snapshots = scene, snapshots
+        self._joints, self._forearms, self._head = joints, forearms, head
 
     def rgb(self, index: int, at_least: tuple[int, int] | None = None) -> NDArray[np.uint8]:
         """(height, width, 3) RGB."""
@@ -179,7 +179,7 @@ def _episode(
             "task": name, "llm_type": "simulated", "description": f"simulated hands, seed {seed}, {condition_name}",
         },
     )  # fmt: skip
-    return Episode(info, {CAMERA: camera}, LazyMapping({k: (lambda s=s: s) for k, s in streams.items()}), close=scene.close)
+    return Episode(info, {CAMERA: camera}, streams, close=scene.close)
 
 
 class _Arkit:

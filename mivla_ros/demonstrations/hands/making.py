@@ -17,6 +17,7 @@ from mivla_ros.episodes.parallel import map_unordered
 from mivla_ros.evaluation.conditions import condition
 from mivla_ros.simulation.errors import DivergedError
 from mivla_ros.simulation.hands.hand_bodies import Lens
+from mivla_ros.simulation.state import TaskProgress
 from mivla_ros.simulation.tasks import TASKS
 from mivla_ros.tabletop.table_task import TabletopError
 
@@ -126,6 +127,12 @@ def read_made(out: Path, plan: HandPlan) -> dict[tuple[str, str, int], Made]:
     return done
 
 
+def _why(progress: TaskProgress) -> str:
+    """Why it is no success."""
+    steps = zip(progress.subtasks, progress.subtasks_done, strict=True)
+    return progress.failure or f"not done: {next((name for name, done in steps if not done), 'hands off it')}"
+
+
 def _make_one(order: _Order) -> Made:
     """In a worker: one demonstration, whole or not at all: the HDF5 file comes last."""
     began = time.perf_counter()
@@ -145,8 +152,7 @@ def _make_one(order: _Order) -> Made:
         return made(False, 0.0, str(error), "", "", 0.0)
     with performance.episode as episode:
         if not performance.progress.success:
-            missing = next((n for n, d in zip(performance.progress.subtasks, performance.progress.subtasks_done, strict=True) if not d), "clear of it")  # fmt: skip
-            why = performance.progress.failure or f"not done: {missing}"
+            why = _why(performance.progress)
             return made(False, performance.seconds, why, performance.instruction, "", 0.0)
         unfinished = order.out / UNFINISHED / f"{name}.hdf5"
         write(episode, unfinished)

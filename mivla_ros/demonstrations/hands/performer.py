@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from mivla_ros.action_space import SIDES
 from mivla_ros.alignment.frames import ARKIT_WRIST_FROM_HAND
 from mivla_ros.alignment.gripper_rule import GripperRule
-from mivla_ros.demonstrations.hands.grips import SHOULDER, Grip, grip_of, inwards, natural
+from mivla_ros.demonstrations.hands.grips import Grip, grip_of, inwards, natural
 from mivla_ros.demonstrations.hands.person import Person
 from mivla_ros.demonstrations.hands.track import HandTrack
 from mivla_ros.simulation.hands.anatomy import Hand, pinch_posture, power_posture, rest_posture
@@ -46,7 +46,9 @@ class Look:
 class Performer:
     """``Performer(scene, person, person_x, table, random).perform(acts, grasps)``; then ``looks`` and ``tracks``."""
 
-    def __init__(self, scene: HandScene, person: Person, person_x: float, table: float, random: np.random.Generator):
+    def __init__(
+        self, scene: HandScene, person: Person, person_x: float, table: float, random: np.random.Generator
+    ) -> None:
         """table: height of the table, m."""
         self.scene, self.person, self.x, self._table, self._random = scene, person, person_x, table, random
         self.hands = {side: Hand(side, person.looks.scale) for side in SIDES}
@@ -223,14 +225,18 @@ class Performer:
             track = self.tracks[side]
             flat = np.array([way[0], way[1], 0.0])
             rest = way - flat - (place[2] - thing[2]) * UP  # the wrist's own height changes as the thing is turned
-            lift = 0.45 * seconds if clearance else 0.0
-            track.move(start, 0.55 * seconds if clearance else seconds, up * UP)
-            track.move(start + 0.4 * lift, seconds, flat + rest, self._bulge(flat) if clearance else None)
-            track.move(start + 0.4 * lift + (0.62 * seconds if clearance else 0.0), 0.5 * seconds if clearance else seconds, -down * UP)  # fmt: skip
+            if clearance:
+                begin = start + 0.18 * seconds
+                track.move(start, 0.55 * seconds, up * UP)
+                track.move(begin, seconds, flat + rest, self._bulge(flat))
+                track.move(begin + 0.62 * seconds, 0.5 * seconds, -down * UP)
+                self._busy[side] = begin + 1.12 * seconds
+            else:
+                begin = start
+                track.move(start, seconds, way)
+                self._busy[side] = start + seconds
             if turn.magnitude() > 1e-3:
-                begin, takes = start + 0.4 * lift, 0.9 * seconds
-                track.turn(begin, takes if clearance else seconds, turn * track.goal_rotation)
-            self._busy[side] = start + 0.4 * lift + (1.12 if clearance else 1.0) * seconds
+                track.turn(begin, 0.9 * seconds if clearance else seconds, turn * track.goal_rotation)
         self.run(self._busy[sides[0]] - self.now + self._random.uniform(0.05, 0.15))
 
     def _release(self, side: str, grip: Grip | None, away: bool, wait: bool = True) -> None:
@@ -273,7 +279,7 @@ class Performer:
         count = round(seconds / STEP)
         if count <= 0:
             return
-        times = self.now + STEP * np.arange(1, count + 1)
+        times = self.now + STEP * np.arange(1, count + 1, dtype=np.float64)
         moments = {side: self._moments(side, times) for side in SIDES}
         for i in range(count):
             due = len(self.looks) / RATE
@@ -316,7 +322,7 @@ class Performer:
             wanted = frame.as_euler("ZYX")[0] + act.turn + self._random.normal(0.0, 0.03)
             wanted = yaw + (wanted - yaw + act.period / 2) % act.period - act.period / 2
         jitter = self._random.normal(0.0, min(0.12 * act.tolerance, 0.004), 2)
-        return place + [*jitter, 0.002], Rotation.from_euler("z", wanted)
+        return place + np.array([*jitter, 0.002]), Rotation.from_euler("z", wanted)
 
     def _side(self, act: Act) -> str:
         """The hand that does it: as asked, else the nearer one, the person's own where both are near."""

@@ -55,7 +55,10 @@ class Shaping:
 class HandTrack:
     """One hand's plan; whatever is appended begins where all before it leads to. Times in s, lengths in m."""
 
-    def __init__(self, place: Array, rotation: Rotation, posture: Array, random: np.random.Generator, tremor: float):
+    def __init__(
+        self, place: Array, rotation: Rotation, posture: Array, random: np.random.Generator, tremor: float
+    ) -> None:
+        """tremor: m."""
         self._place, self._rotation, self._posture = place.copy(), rotation, posture.copy()
         self._parts: list[Part] = []
         self._turns: list[Turn] = []
@@ -97,7 +100,7 @@ class HandTrack:
         self._shapings.append(Shaping(start, seconds, goal))
 
     def at(self, times: Array) -> tuple[Array, Array, Array]:
-        """Wrist positions (n, 3), rotations (n, 3, 3) in the canonical hand frame and postures (n, 19) at times (n,)."""
+        """Wrist positions (n, 3), rotations (n, 3, 3) of the canonical hand frame, postures (n, 19) at times (n,)."""
         noise = self._unsteady(times)
         positions = self._place + noise[:, :3]
         for part in self._parts:

@@ -52,8 +52,10 @@ def _late(values: Array, times: Array) -> Array:
 
 
 def forearm_poses(wrists: Array, ahead_of_hand: Array, side: str, person_x: float, table: float) -> Array:
-    """Poses (N, 7) at wrists (N, 3), x away from the elbow. ahead_of_hand: (N, 3), the hands' x: the elbow gives way so
-    that the wrist is bent little, else hangs outwards and down; where the arm is too short, the shoulder comes along."""
+    """Poses (N, 7) at wrists (N, 3), x away from the elbow. ahead_of_hand: (N, 3), the hands' x.
+
+    The elbow gives way so that the wrist is bent little, else hangs outwards and down; where the arm is too short, the
+    shoulder comes along."""
     shoulder = np.array([person_x - SHOULDER_BACK, -inwards(side) * SHOULDER, table + SHOULDER_HEIGHT])
     way = wrists - shoulder
     length = np.linalg.norm(way, axis=1)

@@ -5,6 +5,7 @@ a weld to its wrist, and what it pushes feels a flat pusher, which else waits fa
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import mujoco
 import numpy as np
@@ -92,7 +93,7 @@ def _add_hand(spec: mujoco.MjSpec, side: str, looks: Looks) -> None:
         _skin(bodies[parent], start, end, looks.scale * RADII[joint], colour)
     wrist = rotations[0].T
     knuckles = [wrist @ (positions[j] - positions[0]) for j in (1, 6, 11, 16, 21)]
-    for first, second in zip(knuckles, knuckles[1:], strict=False):
+    for first, second in pairwise(knuckles):
         _skin(bodies[0], first, second, looks.scale * PALM_RADIUS, looks.skin)
         _skin(bodies[0], 0.55 * first, 0.55 * second, looks.scale * PALM_RADIUS, looks.skin)
     for knuckle in knuckles[1:]:

@@ -26,7 +26,7 @@ from mivla_ros.simulation.hands.hand_bodies import (
 from mivla_ros.simulation.rendering import SceneRenderer
 from mivla_ros.simulation.scene import TIMESTEP_NS, Furniture, add_surroundings
 from mivla_ros.simulation.state import SceneState, Snapshot, TaskProgress
-from mivla_ros.simulation.tasks import RaisableTask, Task
+from mivla_ros.simulation.tasks import ProgressTracker, RaisableTask, Task
 from mivla_ros.simulation.touch import ROBOT, TouchMap
 from mivla_ros.simulation.variation import Stage, Variation, add_clutter
 
@@ -96,7 +96,7 @@ class HandScene:
         mujoco.mj_forward(self.model, self._data)
         self._hands: dict[str, HandMoment] = {}
         self._progress: TaskProgress | None = None
-        self._tracker = None
+        self._tracker: ProgressTracker | None = None
         self._renderer: SceneRenderer | None = None
 
     @property
@@ -159,8 +159,8 @@ class HandScene:
         self._steps += 1
 
     def state(self) -> SceneState:
-        """All that a task may judge. A hand stands for an arm: its "joints" are its wrist's place in m, its end effector
-        the point between the tips of thumb and index finger."""
+        """All that a task may judge. A hand stands for an arm: its "joints" are its wrist's place in m, its end
+        effector the point between the tips of thumb and index finger."""
         data = self._data
         mujoco.mj_kinematics(self.model, data)
         touching = self._touch.read(data)

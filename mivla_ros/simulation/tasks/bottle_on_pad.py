@@ -93,8 +93,8 @@ class BottleOnPad:
                 break
         yaw, turn = random.uniform(-np.pi, np.pi), random.uniform(-np.pi / 4, np.pi / 4)
         return {
-            BOTTLE: pose_on_table(*bottle, self.table_height, yaw),
-            PAD: pose_on_table(*pad, pad_top, turn),
+            BOTTLE: pose_on_table((bottle[0], bottle[1], self.table_height), yaw),
+            PAD: pose_on_table((pad[0], pad[1], pad_top), turn),
         }
 
     def raised(self, height: float) -> "BottleOnPad":

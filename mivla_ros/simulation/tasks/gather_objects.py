@@ -111,11 +111,11 @@ class GatherObjects:
     def place(self, seed: int) -> Mapping[str, NDArray[np.float64]]:
         """Basket on the left, block on the right, pad in the middle, all a little at random."""
         random = np.random.default_rng(seed)
-        pad = pose_on_table(random.uniform(*self.pad_x), 0.0, self.table_height + self.pad_thickness, 0.0)
+        pad = pose_on_table((random.uniform(*self.pad_x), 0.0, self.table_height + self.pad_thickness), 0.0)
         basket = [random.uniform(*self.basket_x), random.uniform(*self.basket_y), self.table_height]
         block = [random.uniform(*self.block_x), random.uniform(*self.block_y), self.table_height + self.block[2] / 2]
         turns = random.uniform(-self.most_turned, self.most_turned, size=2)
-        return {PAD: pad, BASKET: pose_on_table(*basket, turns[0]), BLOCK: pose_on_table(*block, turns[1])}
+        return {PAD: pad, BASKET: pose_on_table(basket, turns[0]), BLOCK: pose_on_table(block, turns[1])}
 
     def raised(self, height: float) -> Self:
         """The same task on a table ``height`` m higher."""

@@ -1,5 +1,7 @@
 """Things of ``tabletop`` as MuJoCo bodies: what is touched is made of boxes, so that things lie still."""
 
+from itertools import pairwise
+
 import mujoco
 
 from mivla_ros.simulation.scene import COLLISION_GROUP, VISUAL_GROUP
@@ -62,7 +64,7 @@ def _cup(body: mujoco.MjsBody, thing: Thing) -> None:
     _drawn(body, _CYLINDER, thing.rgba, fromto=[0, 0, 0, 0, 0, z], size=[x / 2, 0, 0])
     _drawn(body, _CYLINDER, DARK, fromto=[0, 0, z - 0.002, 0, 0, z + 0.0005], size=[0.44 * x, 0, 0])
     points = [(0.5 * x, 0.72 * z), (0.78 * x, 0.62 * z), (0.78 * x, 0.36 * z), (0.5 * x, 0.24 * z)]
-    for (x0, z0), (x1, z1) in zip(points, points[1:], strict=False):
+    for (x0, z0), (x1, z1) in pairwise(points):
         _drawn(body, _CAPSULE, thing.rgba, fromto=[x0, 0, z0, x1, 0, z1], size=[0.004, 0, 0])
 
 

@@ -1,7 +1,7 @@
 """A declared task (``mivla_ros.tabletop``) as one of the simulation: its scene, and a judge of its acts.
 
-Sub-tasks follow from the acts, in order: a thing that is put is first picked up, perhaps handed over or poured, then set
-down; one that is pushed or pulled is brought to its place; at the end the arms are back near where they began.
+Sub-tasks follow from the acts, in order: a thing that is put is first picked up, perhaps handed over or poured, then
+set down; one that is pushed or pulled is brought to its place; at the end the arms are back near where they began.
 ``success`` is all but the last.
 """
 
@@ -75,7 +75,7 @@ class SimulatedTableTask:
     def place(self, seed: int) -> Mapping[str, Array]:
         """Poses (7,) of all things."""
         poses = self.declared.place(seed, self.places)
-        return {n: pose_on_table(x, y, z + self.table_height, turn) for n, (x, y, z, turn) in poses.items()}
+        return {n: pose_on_table((x, y, z + self.table_height), turn) for n, (x, y, z, turn) in poses.items()}
 
     def raised(self, height: float) -> Self:
         """On a table ``height`` m higher."""
@@ -144,7 +144,8 @@ class TableTracker:
     def _clear(self, state: SceneState) -> bool:
         """No hand is near what was moved last."""
         act = self._task.declared.acts[-1]
-        thing = state.objects[act.thing][:3] + [0.0, 0.0, self._task.declared.thing(act.thing).size[2] / 2]
+        thing = state.objects[act.thing][:3].copy()
+        thing[2] += self._task.declared.thing(act.thing).size[2] / 2
         return all(np.linalg.norm(eef[:3] - thing) > self._task.limits.clear_distance for eef in state.eef.values())
 
     def _fault(self, state: SceneState) -> str:
