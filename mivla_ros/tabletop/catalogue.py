@@ -190,7 +190,8 @@ CLEAR_TABLE = TableTask(
     },
     (
         Act("can", "tray", (0.04, 0.05, WALL), tolerance=0.04),
-        Act("fruit", "tray", (0.04, -0.05, WALL), tolerance=0.04), Act("block", "tray", (-0.045, 0.0, WALL), tolerance=0.04),
+        Act("fruit", "tray", (0.04, -0.05, WALL), tolerance=0.04),
+        Act("block", "tray", (-0.045, 0.0, WALL), tolerance=0.04),
     ),
     (
         "Clear the table.",
