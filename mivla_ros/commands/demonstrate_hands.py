@@ -7,6 +7,8 @@ import time
 
 def run_hands(arguments: argparse.Namespace) -> int:
     """Make them and say how fast; 0 where every seed of every task gave an episode."""
+    if arguments.motion is not None:
+        return _recorded(arguments)
     from tqdm import tqdm
 
     from mivla_ros.commands.evaluate import seeds
@@ -41,3 +43,14 @@ def run_hands(arguments: argparse.Namespace) -> int:
             f"{simulated / wall:.2f} times real time"
         )
     return 0 if len(good) == len(wanted) else 1
+
+
+def _recorded(arguments: argparse.Namespace) -> int:
+    from mivla_ros.demonstrations.hands.recorded import recorded_episode
+    from mivla_ros.episodes.egodex import write
+
+    target = arguments.out / f"{arguments.motion.stem}.hdf5"
+    with recorded_episode(arguments.motion, arguments.words, video=arguments.video) as episode:
+        write(episode, target)
+        print(f"{target}: {episode.info.seconds:.1f} s, {arguments.words!r}")
+    return 0

@@ -21,7 +21,8 @@ Array = NDArray[np.float64]
 LEAN = 0.30  # rad from straight down, away from the arm's base
 SPARE = 0.028  # m that the gripper is wider than what it takes
 CLEARANCE = 0.004  # m above where a thing ends, at which it is let go
-BEHIND = 0.012  # m behind what is pushed, where the fingers go down
+BEHIND = 0.024  # m behind what is pushed, where the fingers go down
+FINGER = 0.008  # m from the tool's centre to what a closed finger pushes
 PUSH_HEIGHT = 0.028  # m above the table
 POUR_TILT, POUR_HEIGHT, POUR_BACK = 1.35, 0.15, 0.03  # rad, m, m
 
@@ -71,8 +72,8 @@ class TableJob:
         pose = objects[self.thing]
         if self.act.how is How.PUSH:
             way, azimuth, _ = self._push(objects)
-            back = pose[:2] - way * (self.half + BEHIND)
-            return tool_pose(np.array([*back, pose[2] + PUSH_HEIGHT]), LEAN, azimuth)
+            back = pose[:2] - way * (self._half_along(pose, azimuth) + BEHIND)
+            return tool_pose(np.array([*back, pose[2] + PUSH_HEIGHT]), LEAN, self._outwards(pose, objects))
         point = pose[:3] + Rotation.from_quat(pose[3:], scalar_first=True).apply(self.how_taken.point)
         outwards = self._outwards(point, objects)
         if not self.how_taken.axes:
@@ -84,8 +85,9 @@ class TableJob:
         """With the thing in its place; turned with the arm where any heading will do."""
         if self.act.how is How.PUSH:
             way, azimuth, distance = self._push(objects)
-            ahead = objects[self.thing][:2] + way * (distance - self.half)
-            return tool_pose(np.array([*ahead, objects[self.thing][2] + PUSH_HEIGHT]), LEAN, azimuth)
+            pose = objects[self.thing]
+            ahead = pose[:2] + way * (distance - self._half_along(pose, azimuth) - FINGER)
+            return tool_pose(np.array([*ahead, pose[2] + PUSH_HEIGHT]), LEAN, self._outwards(pose, objects))
         goal = self._goal(objects)
         if self.act.how is How.PUT:
             goal[2] += CLEARANCE
@@ -132,6 +134,10 @@ class TableJob:
         base = self.bases[self.arm_for(objects)]
         return float(np.arctan2(point[1] - base[1], point[0] - base[0]))
 
+    def _half_along(self, pose: Array, azimuth: float) -> float:
+        """From the middle of a square thing to its face along a direction, m."""
+        return float(self.half / np.cos(_near(azimuth - turned(pose), 0.0, pi / 2)))
+
     def _push(self, objects: Objects) -> tuple[Array, float, float]:
         """Direction (2,), its angle, and how far."""
         way = self._goal(objects)[:2] - objects[self.thing][:2]
@@ -155,7 +161,7 @@ def table_jobs(
     for act in task.acts:
         thing = task.thing(act.thing)
         by_side = {side: arms[side] for side in SIDES}
-        half = thing.size[0] / 2 if thing.shape is Shape.BLOCK else thing.radius
+        half = thing.size[0] / 2 if thing.shape in (Shape.BLOCK, Shape.CRATE) else thing.radius
         jobs.append(TableJob(act, task.grasp(act), by_side, bases, abs(gripper.open - gripper.closed), half))
     return tuple(jobs)
 

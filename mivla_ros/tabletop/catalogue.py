@@ -7,7 +7,7 @@ from math import pi
 
 from mivla_ros.tabletop.acts import Act, How
 from mivla_ros.tabletop.table_task import Region, TableTask, Upon
-from mivla_ros.tabletop.things import MARK_THICKNESS, WALL, Shape, Thing
+from mivla_ros.tabletop.things import PAD_THICKNESS, WALL, Shape, Thing
 
 ANY = (-pi / 4, pi / 4)
 STRAIGHT = (-0.2, 0.2)
@@ -21,7 +21,11 @@ def _block(name: str, colour: str, edge: float = 0.04) -> Thing:
 
 
 def _pad(name: str, colour: str, size: float = 0.10, noun: str = "pad") -> Thing:
-    return Thing(name, Shape.PAD, (size, size, MARK_THICKNESS), colour, noun, fixed=True)
+    return Thing(name, Shape.PAD, (size, size, PAD_THICKNESS), colour, noun, fixed=True)
+
+
+def _mark(colour: str, size: float) -> Thing:
+    return Thing("mark", Shape.MARK, (size, size, 0.001), colour, "mark", fixed=True)
 
 
 def _tray(size: tuple[float, float, float], colour: str, noun: str, fixed: bool = True) -> Thing:
@@ -68,7 +72,7 @@ SORT_BY_COLOUR = TableTask(
         "first_pad": Region(FAR, (0.07, 0.16), STRAIGHT), "second_pad": Region(FAR, (-0.16, -0.07), STRAIGHT),
         "first": Region((0.22, 0.29), WIDE, ANY), "second": Region((0.22, 0.29), WIDE, ANY),
     },
-    (_on("first", "first_pad", MARK_THICKNESS), _on("second", "second_pad", MARK_THICKNESS)),
+    (_on("first", "first_pad", PAD_THICKNESS), _on("second", "second_pad", PAD_THICKNESS)),
     (
         "Sort the blocks by colour.",
         "Put each block on the pad of its colour.",
@@ -100,15 +104,16 @@ LINE_UP = TableTask(
 
 PUSH_TO_MARK = TableTask(
     "push_to_mark",
-    (_pad("mark", "yellow", 0.13, "mark"), Thing("crate", Shape.BLOCK, (0.075, 0.075, 0.06), "grey", "crate", 0.12)),
-    {"mark": Region((0.36, 0.41), MIDDLE, STRAIGHT), "crate": Region((0.22, 0.26), MIDDLE, (-0.1, 0.1))},
-    (Act("crate", "mark", (0.0, 0.0, MARK_THICKNESS), How.PUSH, tolerance=0.03),),
+    (_mark("yellow", 0.13), Thing("crate", Shape.CRATE, (0.075, 0.075, 0.06), "grey", "crate", 0.12)),
+    {"mark": Region((0.38, 0.42), MIDDLE, STRAIGHT), "crate": Region((0.25, 0.28), MIDDLE, (-0.1, 0.1))},
+    (Act("crate", "mark", how=How.PUSH, tolerance=0.03),),
     (
         "Push the {crate} onto the mark.",
         "Slide the crate to the {mark}.",
         "Without lifting it, move the {crate} onto the {mark}.",
         "Shove the crate forward until it is on the mark.",
     ),
+    gap=-0.03,
 )
 
 OPEN_DRAWER = TableTask(
@@ -137,7 +142,7 @@ TAKE_OFF_LID = TableTask(
         "pot": Region((0.28, 0.38), LEFT, ANY), "pad": Region((0.26, 0.38), RIGHT, STRAIGHT),
         "lid": Upon("pot", (0.0, 0.0, 0.055)),
     },
-    (_on("lid", "pad", MARK_THICKNESS, 0.035),),
+    (_on("lid", "pad", PAD_THICKNESS, 0.035),),
     (
         "Take the lid off the pot.",
         "Lift the {lid} and lay it on the {pad}.",
@@ -156,7 +161,7 @@ POUR_CUP = TableTask(
         "bowl": Region((0.32, 0.38), MIDDLE, STRAIGHT), "saucer": Region((0.22, 0.32), (-0.20, -0.12), STRAIGHT),
         "cup": Region((0.24, 0.34), (0.12, 0.20), ANY),
     },
-    (Act("cup", "saucer", (0.0, 0.0, MARK_THICKNESS), pour_over="bowl", tolerance=0.035),),
+    (Act("cup", "saucer", (0.0, 0.0, PAD_THICKNESS), pour_over="bowl", tolerance=0.035),),
     (
         "Pour the cup into the bowl.",
         "Empty the {cup} over the {bowl} and set it down on the {saucer}.",
@@ -168,8 +173,8 @@ POUR_CUP = TableTask(
 TURN_BAR = TableTask(
     "turn_bar",
     (_pad("mark", "white", 0.13, "mark"), Thing("bar", Shape.STICK, (0.11, 0.028, 0.03), "red", "bar", 0.05)),
-    {"mark": Region((0.28, 0.36), (-0.12, 0.12), STRAIGHT), "bar": Upon("mark", (0.0, 0.0, MARK_THICKNESS))},
-    (Act("bar", "mark", (0.0, 0.0, MARK_THICKNESS), turn=pi / 2, period=pi, tolerance=0.03, turn_tolerance=0.3),),
+    {"mark": Region((0.28, 0.36), (-0.12, 0.12), STRAIGHT), "bar": Upon("mark", (0.0, 0.0, PAD_THICKNESS))},
+    (Act("bar", "mark", (0.0, 0.0, PAD_THICKNESS), turn=pi / 2, period=pi, tolerance=0.03, turn_tolerance=0.3),),
     (
         "Turn the bar by a quarter.",
         "Rotate the {bar} by ninety degrees on the {mark}.",
@@ -206,7 +211,7 @@ CUP_ON_SAUCER = TableTask(
     "cup_on_saucer",
     (_pad("saucer", "white", 0.12, "saucer"), Thing("cup", Shape.CUP, (0.06, 0.06, 0.08), "green", "cup", 0.10)),
     {"saucer": Region((0.24, 0.40), WIDE, STRAIGHT), "cup": Region((0.24, 0.38), WIDE, ANY)},
-    (_on("cup", "saucer", MARK_THICKNESS),),
+    (_on("cup", "saucer", PAD_THICKNESS),),
     (
         "Put the cup on the saucer.",
         "Place the {cup} on the {saucer}.",
@@ -223,7 +228,7 @@ HAND_OVER = TableTask(
         "pad": Region((0.26, 0.34), (-0.26, -0.16), STRAIGHT),
         "stick": Region((0.26, 0.33), (0.14, 0.22), (pi / 2 - 0.3, pi / 2 + 0.3)),
     },
-    (Act("stick", "pad", (0.0, 0.0, MARK_THICKNESS), tolerance=0.05, hand="left", give_to="right"),),
+    (Act("stick", "pad", (0.0, 0.0, PAD_THICKNESS), tolerance=0.05, hand="left", give_to="right"),),
     (
         "Hand over the stick and put it on the pad.",
         "Pass the {stick} from the left hand to the right one and lay it on the {pad}.",
@@ -235,9 +240,9 @@ HAND_OVER = TableTask(
 
 CARRY_TRAY = TableTask(
     "carry_tray",
-    (_pad("mark", "blue", 0.17, "mark"), _tray((0.16, 0.22, 0.045), "brown", "tray", fixed=False)),
+    (_mark("blue", 0.17), _tray((0.16, 0.22, 0.045), "brown", "tray", fixed=False)),
     {"mark": Region((0.41, 0.43), (-0.04, 0.04), STRAIGHT), "tray": Region((0.20, 0.22), (-0.04, 0.04), STRAIGHT)},
-    (Act("tray", "mark", (0.0, 0.0, MARK_THICKNESS), turn=0.0, tolerance=0.04, turn_tolerance=0.3, two_hands=True),),
+    (Act("tray", "mark", turn=0.0, tolerance=0.04, turn_tolerance=0.3, two_hands=True),),
     (
         "Carry the tray to the mark.",
         "Lift the {tray} with both hands and set it down on the {mark}.",

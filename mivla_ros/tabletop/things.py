@@ -33,18 +33,21 @@ OTHER_COLOURS: Mapping[str, Colour] = MappingProxyType(
 WALL = 0.004  # m, of trays, cabinets and drawers
 KNOB = (0.022, 0.014, 0.030)  # m, length, width, height of what lids and drawers are held by
 WIDEST = 0.07  # m between two fingers
-MARK_THICKNESS = 0.002
+PAD_THICKNESS = 0.002
 
 
 class Shape(StrEnum):
-    """What a thing looks like. A tray is open above; a lid has its knob above; a drawer has it at its front (-x)."""
+    """What a thing looks like. A crate slides easily; a pad is thin, a mark is only painted; a tray is open above; a lid has its knob above; a
+    drawer has it at its front (-x)."""
 
     BLOCK = "block"
+    CRATE = "crate"
     CAN = "can"
     BALL = "ball"
     CUP = "cup"
     STICK = "stick"
     PAD = "pad"
+    MARK = "mark"
     TRAY = "tray"
     LID = "lid"
     DRAWER = "drawer"
@@ -85,6 +88,8 @@ class Thing:
     @property
     def floor(self) -> float:
         """Height above its underside on which something put into it stands, m."""
+        if self.shape is Shape.MARK:
+            return 0.0
         return WALL if self.shape in (Shape.TRAY, Shape.DRAWER) else self.size[2]
 
 
@@ -105,7 +110,7 @@ def grasp_of(thing: Thing) -> Grasp:
     x, y, z = thing.size
     deep = max(z - 0.022, z / 2)
     match thing.shape:
-        case Shape.BLOCK | Shape.STICK:
+        case Shape.BLOCK | Shape.CRATE | Shape.STICK:
             axes = tuple(angle for angle, width in ((0.0, x), (pi / 2, y)) if width <= WIDEST)
             return Grasp((0.0, 0.0, deep), min(x, y), axes if abs(x - y) < 0.01 else (0.0 if x < y else pi / 2,))
         case Shape.CAN | Shape.BALL:

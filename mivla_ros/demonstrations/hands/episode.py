@@ -17,7 +17,7 @@ from mivla_ros.action_space import SIDES
 from mivla_ros.alignment.frames import ROS_FROM_ARKIT
 from mivla_ros.demonstrations.hands.performer import RATE, Performer
 from mivla_ros.demonstrations.hands.person import Person, draw_person
-from mivla_ros.demonstrations.hands.viewpoint import forearm_poses, head_poses
+from mivla_ros.demonstrations.hands.viewpoint import arm_poses, head_poses
 from mivla_ros.episodes.egodex import CAMERA, FORMAT, HAND_COLUMNS, HAND_UNITS, JOINT, WORLD
 from mivla_ros.episodes.episode import (
     POSE_COLUMNS,
@@ -30,7 +30,7 @@ from mivla_ros.episodes.episode import (
 )
 from mivla_ros.episodes.interpolation import continuous
 from mivla_ros.evaluation.conditions import condition
-from mivla_ros.simulation.hands.anatomy import THUMB_KNUCKLE_INDEX, TIPS, joint_names
+from mivla_ros.simulation.hands.anatomy import THUMB_KNUCKLE_INDEX, TIPS, Hand, joint_names
 from mivla_ros.simulation.hands.hand_bodies import Lens
 from mivla_ros.simulation.hands.hand_scene import HandScene
 from mivla_ros.simulation.state import Snapshot, TaskProgress
@@ -91,8 +91,38 @@ def perform(name: str, condition_name: str, seed: int, held_out: int = 1, lens: 
     success = performer.perform(acts, grasps)
     words = task.instructions[: max(1, len(task.instructions) - held_out)]
     instruction = words[int(random.integers(len(words)))]
-    episode = _episode(performer, scene, person, person_x, table, seed, instruction, name, condition_name, success)
+    times = np.array([look.seconds for look in performer.looks])
+    moves = Moves(
+        times, [look.snapshot for look in performer.looks], performer.hands,
+        {side: performer.tracks[side].at(times) for side in SIDES},
+    )  # fmt: skip
+    notes = {"task": name, "llm_type": "simulated", "description": f"simulated hands, seed {seed}, {condition_name}"}
+    viewer = Viewer(person, person_x, table, seed)
+    episode = hand_episode(
+        scene, moves, viewer, f"{name}/{seed}", instruction, notes, "success" if success else "failure"
+    )
     return Performance(episode, scene.progress, instruction, performer.now)
+
+
+@dataclass(frozen=True, eq=False)
+class Moves:
+    """What hands do at even times (N,) s, by side: wrists (N, 3), rotations (N, 3, 3) and postures (N, 19), as of a
+    ``HandTrack``; snapshots: of the objects, N."""
+
+    times: Array
+    snapshots: list[Snapshot]
+    hands: Mapping[str, Hand]
+    rows: Mapping[str, tuple[Array, Array, Array]]
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Whose head it is seen from: the person, her place (x, m), the table's height (m), and a seed for the sway."""
+
+    person: Person
+    x: float
+    table: float
+    seed: int
 
 
 class DrawnCamera:
@@ -100,19 +130,19 @@ class DrawnCamera:
 
     def __init__(
         self, scene: HandScene, snapshots: list[Snapshot], stamps: Stamps, joints: Mapping[str, Array],
-        forearms: Mapping[str, Array], head: Array,
+        arms: Mapping[str, Array], head: Array,
     ) -> None:  # fmt: skip
         self.name, self.frame_id, self.stamps_ns = CAMERA, "", stamps
         self.size = (scene.lens.height, scene.lens.width)
         self.intrinsics = intrinsics_of(scene.lens)
         self._scene, self._snapshots = scene, snapshots
-        self._joints, self._forearms, self._head = joints, forearms, head
+        self._joints, self._arms, self._head = joints, arms, head
 
     def rgb(self, index: int, at_least: tuple[int, int] | None = None) -> NDArray[np.uint8]:
         """(height, width, 3) RGB."""
         return self._scene.draw(
             self._snapshots[index], {side: poses[index] for side, poses in self._joints.items()},
-            {side: poses[index] for side, poses in self._forearms.items()}, self._head[index],
+            {side: poses[index] for side, poses in self._arms.items()}, self._head[index],
         )  # fmt: skip
 
     def encoded(self, index: int) -> bytes | None:
@@ -126,23 +156,22 @@ def intrinsics_of(lens: Lens) -> Array:
     return np.array([[focal, 0.0, (lens.width - 1) / 2], [0.0, focal, (lens.height - 1) / 2], [0.0, 0.0, 1.0]])
 
 
-def _episode(
-    performer: Performer, scene: HandScene, person: Person, person_x: float, table: float, seed: int, instruction: str,
-    name: str, condition_name: str, success: bool,
+def hand_episode(
+    scene: HandScene, moves: Moves, viewer: Viewer, name: str, instruction: str, notes: Mapping[str, str], label: str
 ) -> Episode:  # fmt: skip
-    snapshots = [look.snapshot for look in performer.looks]
-    times = np.array([look.seconds for look in performer.looks])
+    """Hands before a head camera as an episode; closing it closes the scene."""
+    times, seed = moves.times, viewer.seed
     stamps = frame_stamps(len(times), RATE)
-    joints, matrices, wrists, forearms = {}, {}, {}, {}
+    joints, matrices, wrists, arms = {}, {}, {}, {}
     for side in SIDES:
-        place, turn, posture = performer.tracks[side].at(times)
-        positions, rotations = performer.hands[side].joints(place, turn, posture)
+        place, turn, posture = moves.rows[side]
+        positions, rotations = moves.hands[side].joints(place, turn, posture)
         matrices[side] = positions, rotations
         joints[side] = _poses(positions, rotations)
         wrists[side] = place
-        forearms[side] = forearm_poses(place, turn[:, :, 0], side, person_x, table)
-    head = head_poses(times, wrists, person, person_x, table, seed)
-    camera = DrawnCamera(scene, snapshots, stamps, joints, forearms, head)
+        arms[side] = arm_poses(place, turn[:, :, 0], side, viewer.x, viewer.table)
+    head = head_poses(times, wrists, viewer.person, viewer.x, viewer.table, seed)
+    camera = DrawnCamera(scene, moves.snapshots, stamps, joints, arms, head)
     arkit = _Arkit(head[0], seed)
     streams = {"head": _pose_stream("head", stamps, arkit.poses(head))}
     for side in SIDES:
@@ -165,8 +194,8 @@ def _episode(
             key = f"confidence.{JOINT}{joint}"
             streams[key] = Stream(key, stamps, seen[:, i : i + 1], ("confidence",), ("1",))
     info = EpisodeInfo(
-        name=f"{name}/{seed}",
-        path=Path(name) / str(seed),
+        name=name,
+        path=Path(name),
         format=FORMAT,
         embodiment="human",
         robot="human",
@@ -174,10 +203,8 @@ def _episode(
         rate=RATE,
         start_ns=0,
         end_ns=int(stamps[-1]),
-        label="success" if success else "failure",
-        metadata={
-            "task": name, "llm_type": "simulated", "description": f"simulated hands, seed {seed}, {condition_name}",
-        },
+        label=label,
+        metadata=notes,
     )  # fmt: skip
     return Episode(info, {CAMERA: camera}, streams, close=scene.close)
 

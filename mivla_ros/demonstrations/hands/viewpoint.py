@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from mivla_ros.demonstrations.hands.grips import SHOULDER, inwards
 from mivla_ros.demonstrations.hands.person import Person
-from mivla_ros.simulation.hands.hand_bodies import FOREARM
+from mivla_ros.simulation.hands.hand_bodies import FOREARM, UPPER_ARM
 
 Array = NDArray[np.float64]
 
@@ -17,7 +17,7 @@ FOLLOWING = 0.30  # share of the way from the table's middle to the hands that t
 LAG = 0.7  # s, of the gaze behind the hands
 GAZE = (0.31, 0.0, 0.03)  # m from the person
 EYES_BACK = 0.03  # m of the eyes behind the person's place
-SHOULDER_BACK, SHOULDER_HEIGHT, UPPER_ARM = 0.05, 0.24, 0.30  # m
+SHOULDER_BACK, SHOULDER_HEIGHT = 0.05, 0.24  # m
 
 
 def head_poses(
@@ -51,8 +51,9 @@ def _late(values: Array, times: Array) -> Array:
     return late
 
 
-def forearm_poses(wrists: Array, ahead_of_hand: Array, side: str, person_x: float, table: float) -> Array:
-    """Poses (N, 7) at wrists (N, 3), x away from the elbow. ahead_of_hand: (N, 3), the hands' x.
+def arm_poses(wrists: Array, ahead_of_hand: Array, side: str, person_x: float, table: float) -> Array:
+    """Poses (N, 2, 7) of forearms at wrists (N, 3), x away from the elbow, and of upper arms at elbows, x away from the
+    shoulder. ahead_of_hand: (N, 3), the hands' x.
 
     The elbow gives way so that the wrist is bent little, else hangs outwards and down; where the arm is too short, the
     shoulder comes along."""
@@ -68,9 +69,15 @@ def forearm_poses(wrists: Array, ahead_of_hand: Array, side: str, person_x: floa
     out = out - (ahead * out).sum(axis=1)[:, None] * ahead
     out /= np.linalg.norm(out, axis=1)[:, None]
     elbow = wrists - along[:, None] * ahead + beside[:, None] * out
-    x = wrists - elbow
-    x /= np.linalg.norm(x, axis=1)[:, None]
-    y = np.cross([0.0, 0.0, 1.0], x)
-    y /= np.maximum(np.linalg.norm(y, axis=1), 1e-9)[:, None]
+    return np.stack(
+        [_pointing(wrists, wrists - elbow), _pointing(elbow, elbow - wrists + length[:, None] * ahead)], axis=1
+    )
+
+
+def _pointing(places: Array, x: Array) -> Array:
+    """Poses (N, 7) at places (N, 3) with their x along (N, 3)."""
+    x = x / np.linalg.norm(x, axis=1)[:, None]
+    y = np.cross([0.02, 0.01, 1.0], x)  # never along an arm that hangs straight down
+    y /= np.linalg.norm(y, axis=1)[:, None]
     rotation = Rotation.from_matrix(np.stack([x, y, np.cross(x, y)], axis=2))
-    return np.concatenate([wrists, rotation.as_quat(scalar_first=True)], axis=1)
+    return np.concatenate([places, rotation.as_quat(scalar_first=True)], axis=1)

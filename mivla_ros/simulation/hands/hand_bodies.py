@@ -1,4 +1,4 @@
-"""Two hands, two forearms and the head's camera as bodies that are placed, not driven.
+"""Two hands, two arms and the head's camera as bodies that are placed, not driven.
 
 A body a joint; its shapes reach to the joints that hang on it. They are seen, never felt: what a hand holds is held by
 a weld to its wrist, and what it pushes feels a flat pusher, which else waits far below the floor.
@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 CAMERA = "head_camera"
 RADII = (0.0, 0.0125, 0.0105, 0.0090, 0.0080, *(0.0105, 0.0105, 0.0088, 0.0078, 0.0068) * 4)  # m, at each joint
 PALM_RADIUS = 0.0125
-FOREARM = 0.26  # m, elbow to wrist
+FOREARM, UPPER_ARM = 0.26, 0.30  # m, elbow to wrist, shoulder to elbow
 SKIN_SHARE = 0.45  # of the forearm that no sleeve covers
 PUSHER = (0.006, 0.03, 0.018)  # m, half lengths; x to what is pushed
 PARKED = (0.0, 0.0, -3.0)
@@ -46,9 +46,9 @@ class Lens:
     vertical_fov: float = 2 * float(np.arctan(540 / 736.6339))
 
 
-def forearm_name(side: str) -> str:
-    """Name of the forearm's body."""
-    return f"{side}Forearm"
+def arm_names(side: str) -> tuple[str, str]:
+    """Names of the bodies of forearm and upper arm."""
+    return f"{side}Forearm", f"{side}UpperArm"
 
 
 def pusher_name(side: str) -> str:
@@ -60,7 +60,7 @@ def add_hands(spec: mujoco.MjSpec, looks: Looks, lens: Lens) -> None:
     """Add everything to the world body."""
     for side in SIDES:
         _add_hand(spec, side, looks)
-        _add_forearm(spec, side, looks)
+        _add_arm(spec, side, looks)
         pusher = spec.worldbody.add_body(name=pusher_name(side), mocap=True, pos=PARKED)
         pusher.add_geom(
             type=mujoco.mjtGeom.mjGEOM_BOX, size=PUSHER, group=VISUAL_GROUP, rgba=[0, 0, 0, 0], condim=3,
@@ -100,10 +100,11 @@ def _add_hand(spec: mujoco.MjSpec, side: str, looks: Looks) -> None:
         _skin(bodies[0], 0.1 * knuckle, knuckle, looks.scale * PALM_RADIUS, looks.skin)
 
 
-def _add_forearm(spec: mujoco.MjSpec, side: str, looks: Looks) -> None:
-    """From the wrist along -x to the elbow."""
-    body = spec.worldbody.add_body(name=forearm_name(side), mocap=True)
+def _add_arm(spec: mujoco.MjSpec, side: str, looks: Looks) -> None:
+    """From the wrist along -x to the elbow, and from there along -x to the shoulder."""
+    body, upper = (spec.worldbody.add_body(name=name, mocap=True) for name in arm_names(side))
     cuff = -SKIN_SHARE * FOREARM
     for start, end, radius in ((0.0, 0.4, 0.0235), (0.3, 1.0, 0.0275)):
         _skin(body, np.array([start * cuff, 0, 0]), np.array([end * cuff, 0, 0]), looks.scale * radius, looks.skin)
     _skin(body, np.array([cuff, 0, 0]), np.array([-FOREARM, 0, 0]), looks.scale * 0.038, looks.sleeve)
+    _skin(upper, np.zeros(3), np.array([-UPPER_ARM, 0, 0]), looks.scale * 0.045, looks.sleeve)

@@ -19,7 +19,7 @@ from mivla_ros.simulation.hands.hand_bodies import (
     Lens,
     Looks,
     add_hands,
-    forearm_name,
+    arm_names,
     joint_names,
     pusher_name,
 )
@@ -183,19 +183,19 @@ class HandScene:
         return Snapshot(self._steps * TIMESTEP_NS, data.qpos.copy(), data.mocap_pos.copy(), data.mocap_quat.copy())
 
     def draw(
-        self, snapshot: Snapshot, joints: Mapping[str, Array], forearms: Mapping[str, Array], head: Array,
+        self, snapshot: Snapshot, joints: Mapping[str, Array], arms: Mapping[str, Array], head: Array,
         *, fine: bool = False,
     ) -> NDArray[np.uint8]:  # fmt: skip
         """RGB (height, width, 3) from the head (7,), optical axes. joints: poses (25, 7) by side, ARKit's axes;
-        forearms: poses (7,) at the wrist, x away from the elbow. fine: with shadows. Raises RenderingError."""
+        arms: poses (2, 7) of forearm and upper arm, x to the hand. fine: with shadows. Raises RenderingError."""
         if self._renderer is None:
             self._renderer = SceneRenderer(self.model, self.lens.width, self.lens.height, fine=fine)
         place, turn = snapshot.mocap_pos.copy(), snapshot.mocap_quat.copy()
         for side, poses in joints.items():
             rows = [self._mocap[name] for name in joint_names(side)]
             place[rows], turn[rows] = poses[:, :3], poses[:, 3:]
-            row = self._mocap[forearm_name(side)]
-            place[row], turn[row] = forearms[side][:3], forearms[side][3:]
+            rows = [self._mocap[name] for name in arm_names(side)]
+            place[rows], turn[rows] = arms[side][:, :3], arms[side][:, 3:]
         row = self._mocap[CAMERA]
         place[row], turn[row] = head[:3], head[3:]
         return self._renderer.draw(replace(snapshot, mocap_pos=place, mocap_quat=turn), CAMERA)

@@ -8,7 +8,7 @@ from mivla_ros.simulation.scene import COLLISION_GROUP, VISUAL_GROUP
 from mivla_ros.tabletop.things import KNOB, WALL, Colour, Shape, Thing
 
 SOLID = {"condim": 4, "friction": [0.9, 0.004, 0.0002]}
-SMOOTH = {"condim": 3, "friction": [0.35, 0.002, 0.0001]}
+SMOOTH = {"condim": 3, "friction": [0.3, 0.002, 0.0001], "priority": 1}  # whatever it touches
 DARK: Colour = (0.16, 0.13, 0.12, 1.0)
 _BOX = mujoco.mjtGeom.mjGEOM_BOX
 _CYLINDER = mujoco.mjtGeom.mjGEOM_CYLINDER
@@ -45,6 +45,10 @@ def _block(body: mujoco.MjsBody, thing: Thing) -> None:
     _touched(body, thing.size, (0.0, 0.0, thing.size[2] / 2), thing.rgba)
 
 
+def _crate(body: mujoco.MjsBody, thing: Thing) -> None:
+    _touched(body, thing.size, (0.0, 0.0, thing.size[2] / 2), thing.rgba, smooth=True)
+
+
 def _can(body: mujoco.MjsBody, thing: Thing) -> None:
     x, _, z = thing.size
     _touched(body, thing.size, (0.0, 0.0, z / 2), None)
@@ -70,6 +74,11 @@ def _cup(body: mujoco.MjsBody, thing: Thing) -> None:
 
 def _pad(body: mujoco.MjsBody, thing: Thing) -> None:
     _touched(body, thing.size, (0.0, 0.0, thing.size[2] / 2), thing.rgba)
+
+
+def _mark(body: mujoco.MjsBody, thing: Thing) -> None:
+    x, y, z = thing.size
+    _drawn(body, _BOX, thing.rgba, size=[x / 2, y / 2, z / 2], pos=[0.0, 0.0, 0.0])
 
 
 def _open_box(body: mujoco.MjsBody, thing: Thing, smooth: bool = False) -> None:
@@ -106,6 +115,7 @@ def _cabinet(body: mujoco.MjsBody, thing: Thing) -> None:
 
 
 _SHAPES = {
-    Shape.BLOCK: _block, Shape.STICK: _block, Shape.CAN: _can, Shape.BALL: _ball, Shape.CUP: _cup, Shape.PAD: _pad,
+    Shape.BLOCK: _block, Shape.STICK: _block, Shape.CRATE: _crate, Shape.CAN: _can, Shape.BALL: _ball,
+    Shape.CUP: _cup, Shape.PAD: _pad, Shape.MARK: _mark,
     Shape.TRAY: _tray, Shape.LID: _lid, Shape.DRAWER: _drawer, Shape.CABINET: _cabinet,
 }  # fmt: skip
