@@ -61,11 +61,15 @@ class TableJob:
         return self.act.how is not How.PUSH
 
     def arm_for(self, objects: Objects) -> str:
-        """As asked, else the one nearer to thing and place together."""
+        """As asked, else the one whose base is less far from the farther of thing and place."""
         if self.act.hand:
             return self.arms[self.act.hand]
-        y = 0.5 * (objects[self.act.thing][1] + objects[self.act.to][1])
-        return self.arms["left" if y > 0 else "right"]
+        ends = [objects[name][:2] for name in (self.act.thing, self.act.to)]
+        farthest = {
+            arm: max(float(np.linalg.norm(end - self.bases[arm][:2])) for end in ends)
+            for arm in dict.fromkeys(self.arms.values())
+        }
+        return min(farthest, key=lambda arm: farthest[arm])
 
     def grasp(self, objects: Objects) -> Array:
         """From above, leaning away from the arm's base; behind the thing where it is pushed."""
@@ -79,7 +83,9 @@ class TableJob:
         if not self.how_taken.axes:
             return tool_pose(point, LEAN, outwards)
         turns = [_near(turned(pose) + axis - pi / 2, outwards, pi) for axis in self.how_taken.axes]
-        return tool_pose(point, LEAN, min(turns, key=lambda turn: abs(turn - outwards)))
+        turn = min(turns, key=lambda turn: abs(turn - outwards))
+        # leaning sideways is out of reach sooner than straight down
+        return tool_pose(point, LEAN * max(float(np.cos(turn - outwards)), 0.0), turn)
 
     def put(self, objects: Objects, thing_in_hand: Array) -> Array:
         """With the thing in its place; turned with the arm where any heading will do."""

@@ -139,7 +139,7 @@ TAKE_OFF_LID = TableTask(
         Thing("lid", Shape.LID, (0.116, 0.116, 0.008), "blue", "lid", 0.05),
     ),
     {
-        "pot": Region((0.28, 0.38), LEFT, ANY), "pad": Region((0.26, 0.38), RIGHT, STRAIGHT),
+        "pot": Region((0.25, 0.31), (0.05, 0.12), ANY), "pad": Region((0.22, 0.31), (-0.13, -0.06), STRAIGHT),
         "lid": Upon("pot", (0.0, 0.0, 0.055)),
     },
     (_on("lid", "pad", PAD_THICKNESS, 0.035),),
@@ -158,8 +158,8 @@ POUR_CUP = TableTask(
         _pad("saucer", "orange", 0.12, "saucer"), Thing("cup", Shape.CUP, (0.06, 0.06, 0.08), "blue", "cup", 0.10),
     ),
     {
-        "bowl": Region((0.32, 0.38), MIDDLE, STRAIGHT), "saucer": Region((0.22, 0.32), (-0.20, -0.12), STRAIGHT),
-        "cup": Region((0.24, 0.34), (0.12, 0.20), ANY),
+        "bowl": Region((0.33, 0.37), (-0.06, 0.06), STRAIGHT), "saucer": Region((0.22, 0.29), (-0.17, -0.11), STRAIGHT),
+        "cup": Region((0.23, 0.30), (0.10, 0.15), ANY),
     },
     (Act("cup", "saucer", (0.0, 0.0, PAD_THICKNESS), pour_over="bowl", tolerance=0.035),),
     (
