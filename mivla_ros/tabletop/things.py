@@ -37,8 +37,8 @@ PAD_THICKNESS = 0.002
 
 
 class Shape(StrEnum):
-    """What a thing looks like. A crate slides easily; a pad is thin, a mark is only painted; a tray is open above; a lid
-    has its knob above; a drawer has it at its front (-x)."""
+    """What a thing looks like. A crate slides easily; a pad is thin, a mark is only painted; a tray is open above; a
+    lid has its knob above; a drawer has it at its front (-x)."""
 
     BLOCK = "block"
     CRATE = "crate"

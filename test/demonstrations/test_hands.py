@@ -1,22 +1,28 @@
 """A person's demonstrations: motion, performance, files."""
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from mivla_ros import action_space
 from mivla_ros.action_space import SIDES
 from mivla_ros.demonstrations.errors import DemonstrationError
 from mivla_ros.demonstrations.hands.episode import perform
 from mivla_ros.demonstrations.hands.making import HandPlan, make_hands
+from mivla_ros.demonstrations.hands.recorded import recorded_episode
 from mivla_ros.demonstrations.hands.track import HandTrack
 from mivla_ros.demonstrations.making import LIST
-from mivla_ros.episodes.egodex import HAND_COLUMNS
+from mivla_ros.episodes.egodex import HAND_COLUMNS, write
 from mivla_ros.episodes.formats import open_episodes
 from mivla_ros.episodes.inspection import inspect_episode
 from mivla_ros.episodes.unified import UnifiedEpisode
 from mivla_ros.simulation.hands.anatomy import POSTURE_SIZE, joint_names
 from mivla_ros.simulation.tasks import TASKS, make_task
+
+SHARED = Path(__file__).parents[3] / "shared/data"
 
 
 def track(tremor: float = 0.0) -> HandTrack:
@@ -148,3 +154,38 @@ def test_an_unknown_task_is_refused_with_those_there_are(tmp_path) -> None:
     with pytest.raises(DemonstrationError, match=r"juggle.*block_in_box"):
         next(make_hands(HandPlan(("juggle",)), tmp_path))
     assert len(TASKS) >= 12
+
+
+def test_an_end_effectors_motion_is_given_to_a_hand_that_is_as_far_open_as_the_gripper_was(tmp_path) -> None:
+    time = np.linspace(0.0, 2.0, 41)
+    position = np.stack([0.4 + 0.1 * time, 0.0 * time, 0.2 + 0.05 * np.sin(time)], axis=1)
+    width = np.linspace(0.08, 0.01, 41)
+    down = np.tile([1.0, 0.0, 0.0, 0.0], (41, 1))
+    np.savez(tmp_path / "eef.npz", time=time, position=position, quaternion_xyzw=down, gripper_width=width)
+    with recorded_episode(tmp_path / "eef.npz", "reach") as episode:
+        rows = episode.streams["hand.right"].values
+        tips = rows[:, action_space.FINGER_TIPS].reshape(-1, 5, 3)
+        apart = np.linalg.norm(tips[:, 1] - tips[:, 0], axis=1)
+        np.testing.assert_allclose(apart, np.interp(np.arange(len(rows)) / 30, time, width), atol=1e-3)
+        middle = (tips[:, 0] + tips[:, 1]) / 2
+        travelled = np.linalg.norm(middle[-1] - middle[0])
+        assert travelled == pytest.approx(np.linalg.norm(position[-1] - position[0]), abs=1e-3)
+        assert episode.cameras["head_camera"].rgb(30).std() > 8
+
+
+def test_a_motion_needs_words_for_what_is_done(tmp_path) -> None:
+    with pytest.raises(DemonstrationError, match="needs words"):
+        recorded_episode(tmp_path / "eef.npz", " ")
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the real inputs are not there")
+def test_a_hand_in_a_video_becomes_an_episode_with_its_pictures(tmp_path) -> None:
+    landmarks, video = (SHARED / f"human_hand_video{end}" for end in ("_landmarks.npz", ".mp4"))
+    with recorded_episode(landmarks, "open and close the hand", video=video) as before:
+        write(before, tmp_path / "real.hdf5")
+        (episode,) = open_episodes(tmp_path / "real.hdf5")
+        assert set(episode.streams) == {"head", "hand.right", "thumb_knuckle.right"}
+        assert len(episode) == len(episode.cameras["head_camera"].stamps_ns) > 600
+        assert inspect_episode(episode).good
+        apart = np.abs(episode.cameras["head_camera"].rgb(300).astype(int) - before.cameras["head_camera"].rgb(300))
+        assert apart.mean() < 6

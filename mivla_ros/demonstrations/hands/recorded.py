@@ -5,6 +5,7 @@ motion of an end effector that a hand steered has no picture of a hand: it is gi
 tips close around the tool's centre as wide as the gripper was, over an empty table.
 """
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -74,10 +75,10 @@ def _filmed(recording: Recording, motion: HandMotion, words: str) -> Episode:
             name = f"thumb_knuckle.{side}"
             streams[name] = Stream(name, stamps, continuous(turned.thumb_knuckle), POSE_COLUMNS, POSE_UNITS, WORLD)
     cameras: dict[str, Camera] = {}
-    close = []
+    files = ExitStack()
     if recording.video is not None:
         film = VideoFile(recording.video, CAMERA)
-        close.append(film.close)
+        files.callback(film.close)
         times = film.seconds - film.seconds[0] - recording.video_start
         first = int(np.searchsorted(times, -0.5 / RATE))
         shown = np.round(np.maximum(times[first:], 0.0) * 1e9).astype(np.int64)
@@ -87,7 +88,7 @@ def _filmed(recording: Recording, motion: HandMotion, words: str) -> Episode:
         instructions=(words,), rate=RATE, start_ns=0, end_ns=int(stamps[-1]),
         metadata={"llm_type": "recorded", "description": f"recorded hands, {recording.path.name}"},
     )  # fmt: skip
-    return Episode(info, cameras, streams, close=lambda: [one() for one in close] and None)
+    return Episode(info, cameras, streams, close=files.close)
 
 
 def _still(stamps: NDArray[np.int64]) -> Stream:
