@@ -29,6 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", default="", help="another task than the profile's")
     parser.add_argument("--limit", type=float, default=60.0, help="simulated s an episode has (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=0, help="processes; 0: one a core")
+    parser.add_argument(
+        "--prepare-for", default="", metavar="CHECKPOINT",
+        help="no bags, but prepared training data for a checkpoint or a network's name: faster, for pre-training",
+    )  # fmt: skip
+    parser.add_argument(
+        "--pictures", type=float, default=0.0, metavar="HZ", help="of prepared data; 0: as the cameras take them"
+    )
     parser.add_argument("--keep-failures", action="store_true", help="keep bags of failures too, labelled so")
 
 
@@ -54,6 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
         limit=arguments.limit,
         task=arguments.task,
         keep_failures=arguments.keep_failures,
+        prepare_for=arguments.prepare_for,
+        pictures=arguments.pictures,
     )
     before = read_made(arguments.out, plan)
     wanted = [(c, s) for c in plan.conditions for s in plan.seeds]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mivla_ros.demonstrations.disturbance import Disturbance
+from mivla_ros.demonstrations.memory import MemoryEpisode
 from mivla_ros.episodes.episode_bag import EpisodeBag
 from mivla_ros.policies.headless import Episode, HeadlessRun
 from mivla_ros.retargeting.motion import JointTrajectory
@@ -19,9 +20,9 @@ TAIL_SECONDS = 0.5  # recorded after the task is done, so that the policy learns
 
 
 class ExpertRun(HeadlessRun):
-    """Episodes of the expert of the robot's task, each written into a bag."""
+    """Episodes of the expert of the robot's task, each written into a bag or kept in memory."""
 
-    _bag: EpisodeBag | None = None
+    _bag: EpisodeBag | MemoryEpisode | None = None
 
     def record(
         self,
@@ -39,19 +40,51 @@ class ExpertRun(HeadlessRun):
         the expert's, so that the data shows the way back (DART). Raises RecordingError, and what an episode raises.
         """
         words = instruction or self.simulation.instruction
-        self._schedules = {c.name: Schedule(c.rate, self.simulation.time_ns) for c in self.profile.cameras}
-        self._joints_due = Schedule(self.profile.joint_state_rate, self.simulation.time_ns)
-        self._commands_due = Schedule(self.profile.command_rate, self.simulation.time_ns)
-        self._disturbance = Disturbance(seed, disturbance, self.simulation.time_ns)
+        bag = EpisodeBag(folder, self.profile, words, "", **(metadata or {}))
+        return self._play_into(bag, words, seed, limit, variation, disturbance)
+
+    def remember(
+        self,
+        path: Path,
+        seed: int,
+        limit: float,
+        variation: Variation | None = None,
+        instruction: str = "",
+        disturbance: float = 0.0,
+        pictures: float = 0.0,
+    ) -> tuple[Episode, MemoryEpisode]:
+        """As ``record``, but kept in memory; only what will be looked at is drawn. path: what it is called.
+
+        pictures: a second, 0 for as many as the cameras take.
+        """
+        words = instruction or self.simulation.instruction
+        taken = MemoryEpisode(path, self.profile, words)
+        return self._play_into(taken, words, seed, limit, variation, disturbance, pictures), taken
+
+    def _play_into(
+        self,
+        bag: EpisodeBag | MemoryEpisode,
+        words: str,
+        seed: int,
+        limit: float,
+        variation: Variation | None,
+        disturbance: float,
+        pictures: float = 0.0,
+    ) -> Episode:
+        now_ns = self.simulation.time_ns
+        rates = {c.name: min(c.rate, pictures or c.rate) for c in self.profile.cameras}
+        self._schedules = {name: Schedule(rate, now_ns) for name, rate in rates.items()}
+        self._joints_due = Schedule(self.profile.joint_state_rate, now_ns)
+        self._commands_due = Schedule(self.profile.command_rate, now_ns)
+        self._disturbance = Disturbance(seed, disturbance, now_ns)
         self._told = False
-        self._bag = EpisodeBag(folder, self.profile, words, "", **(metadata or {}))
+        self._bag = bag
         try:
             episode = self.episode(seed, limit, variation, words)
             self._rest(TAIL_SECONDS)
-            label = SUCCESS if episode.success else FAILURE
-            self._bag.set_label(label)
+            bag.set_label(SUCCESS if episode.success else FAILURE)
         finally:
-            bag, self._bag = self._bag, None
+            self._bag = None
             bag.close()
         return episode
 
@@ -79,7 +112,7 @@ class ExpertRun(HeadlessRun):
             self.before_step(self.simulation)
             self.simulation.step(2)
 
-    def _write(self, bag: EpisodeBag, simulation: Simulation) -> None:
+    def _write(self, bag: EpisodeBag | MemoryEpisode, simulation: Simulation) -> None:
         now_ns = simulation.time_ns
         for camera in self.profile.cameras:
             if not self._told:

@@ -15,8 +15,10 @@ import numpy as np
 from mivla_ros.demonstrations.errors import DemonstrationError
 from mivla_ros.demonstrations.expert_run import ExpertRun
 from mivla_ros.evaluation.conditions import arm_bases, condition
+from mivla_ros.policies.headless import Episode
 from mivla_ros.robots.profile import load_profile
 from mivla_ros.simulation.tasks import make_task
+from mivla_ros.simulation.variation import Variation
 
 LIST, PLAN, UNFINISHED = "demonstrations.jsonl", "plan.json", ".unfinished"
 HELD_OUT = 1  # of the task's wordings, the last ones, that no demonstration uses
@@ -25,7 +27,11 @@ HELD_OUT = 1  # of the task's wordings, the last ones, that no demonstration use
 @dataclass(frozen=True)
 class DemonstrationPlan:
     """What is made: each seed in each condition. disturbance: rad, see ExpertRun. latency, limit: simulated s.
-    keep_failures: also bags of episodes in which the expert failed. task: empty for the profile's."""
+    keep_failures: also bags of episodes in which the expert failed. task: empty for the profile's.
+
+    prepare_for: a checkpoint's folder or a network's name; no bags then, but what training makes of them, with
+    ``pictures`` a second (0: as many as the cameras take).
+    """
 
     robot: str = "piper"
     conditions: tuple[str, ...] = ("easy",)
@@ -35,11 +41,15 @@ class DemonstrationPlan:
     limit: float = 60.0
     task: str = ""
     keep_failures: bool = False
+    prepare_for: str = ""
+    pictures: float = 0.0
 
     def same_data(self) -> dict[str, object]:
         """All that changes one demonstration; seeds and conditions may be added later."""
         data = asdict(self)
         del data["seeds"], data["conditions"]
+        if not self.prepare_for:
+            del data["prepare_for"], data["pictures"]
         return data
 
 
@@ -78,16 +88,12 @@ def make_one(plan: DemonstrationPlan, name: str, seed: int, out: Path) -> Made:
     bag = f"{plan.robot}_{name}_{seed:06d}"
     unfinished = out / UNFINISHED / bag
     shutil.rmtree(unfinished, ignore_errors=True)
-    metadata = {"seed": str(seed), "condition": name, "task": run.simulation.usual_task.name, "policy": "scripted"}
-    if plan.disturbance:
-        metadata["disturbance"] = f"{plan.disturbance:g} rad"
-    episode = run.record(unfinished, seed, plan.limit, variation, instruction, plan.disturbance, metadata)
-    size = sum(file.stat().st_size for file in unfinished.iterdir()) / 1e6
-    kept = bool(episode.success or plan.keep_failures)
+    kept, episode = _written(run, plan, name, seed, unfinished, variation, instruction)
+    size = sum(file.stat().st_size for file in unfinished.iterdir()) / 1e6 if kept else 0.0
     if kept:
         unfinished.replace(out / bag)
     else:
-        shutil.rmtree(unfinished)
+        shutil.rmtree(unfinished, ignore_errors=True)
     failure = (
         ""
         if episode.success
@@ -97,6 +103,32 @@ def make_one(plan: DemonstrationPlan, name: str, seed: int, out: Path) -> Made:
         name, seed, bool(episode.success), float(episode.seconds), failure, instruction, bag if kept else "",
         round(size, 3), round(time.perf_counter() - began, 3),
     )  # fmt: skip
+
+
+def _written(
+    run: ExpertRun,
+    plan: DemonstrationPlan,
+    name: str,
+    seed: int,
+    folder: Path,
+    variation: Variation | None,
+    instruction: str,
+) -> tuple[bool, Episode]:
+    """Whether the folder is to be kept, and how the episode went."""
+    arguments = (seed, plan.limit, variation, instruction, plan.disturbance)
+    if plan.prepare_for:
+        from mivla_ros.training.preparing import prepare_episode
+        from mivla_ros.training.setting_up import prepared_for
+
+        episode, taken = run.remember(folder.parents[1] / folder.name, *arguments, pictures=plan.pictures)
+        if episode.success or plan.keep_failures:
+            prepare_episode(taken.episode(), prepared_for(plan.prepare_for, plan.robot), folder)
+        return bool(episode.success or plan.keep_failures), episode
+    metadata = {"seed": str(seed), "condition": name, "task": run.simulation.usual_task.name, "policy": "scripted"}
+    if plan.disturbance:
+        metadata["disturbance"] = f"{plan.disturbance:g} rad"
+    episode = run.record(folder, *arguments, metadata=metadata)
+    return bool(episode.success or plan.keep_failures), episode
 
 
 def read_made(out: Path, plan: DemonstrationPlan) -> dict[tuple[str, int], Made]:
@@ -170,4 +202,4 @@ def _all(plan: DemonstrationPlan, wanted: list[tuple[str, int]], out: Path, work
 
 def _one_thread() -> None:
     """A worker a core: none of them may start threads of its own."""
-    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ["OMP_NUM_THREADS"] = os.environ["LP_NUM_THREADS"] = "1"  # LP: the software that draws where no GPU does

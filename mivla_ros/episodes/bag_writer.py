@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from mcap.data_stream import RecordBuilder
 from mcap.records import Channel, Schema
 from mcap.writer import CompressionType, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
@@ -17,7 +18,9 @@ from rosbags.typesys.store import Typestore
 from mivla_ros import __version__
 from mivla_ros.episodes.recording.bag_metadata import as_yaml, bag_information, offered_qos, write_metadata
 from mivla_ros.episodes.recording.conditions import folder_gone
-from mivla_ros.episodes.recording.mcap_contents import McapContents, finish, scan
+from mivla_ros.episodes.recording.mcap_contents import McapContents
+from mivla_ros.episodes.recording.mcap_scan import scan
+from mivla_ros.episodes.recording.mcap_summary import finish
 from mivla_ros.episodes.topics import RecordedTopic
 from mivla_ros.stop_reasons import Stop
 
@@ -108,9 +111,10 @@ class BagWriter:
             )
             self._writer.start("ros2", f"mivla_ros {__version__}")
             self._writer.add_metadata(METADATA_RECORD, self._custom)
+            self._channels = self._register(topics, store)
+            self._write_definitions()
         except OSError as error:
             raise self._error(str(error), error) from error
-        self._channels = self._register(topics, store)
 
     def _register(self, topics: Mapping[str, RecordedTopic], store: Typestore) -> dict[str, Channel]:
         ids: dict[str, int] = {}
@@ -130,6 +134,13 @@ class BagWriter:
                 id=number, topic=name, message_encoding="cdr", metadata=metadata, schema_id=ids[topic.type]
             )
         return channels
+
+    def _write_definitions(self) -> None:
+        """Schemas and channels before the first chunk too, which holds them as well: damage there costs no other."""
+        out = RecordBuilder()
+        for record in (*self._schemas.values(), *self._channels.values()):
+            record.write(out)
+        self._stream.write(out.end())
 
     @property
     def file(self) -> Path:
@@ -219,7 +230,7 @@ class BagWriter:
         file = cast(BinaryIO, self._stream.file)
         size = os.fstat(file.fileno()).st_size
         for _ in range(GIVEN_UP_CHUNKS):
-            contents = scan(file, size)
+            contents = scan(file, size, resume=False)
             information = bag_information(self._name, contents, self._custom)
             size = contents.chunks[-1].chunk_start_offset if contents.chunks else 0
             try:

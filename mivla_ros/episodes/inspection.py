@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import nan
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from mivla_ros.episodes.recording.file_audit import audit_recording
 from mivla_ros.episodes.recording.image_checks import WIDTH, check_image
 from mivla_ros.episodes.recording.image_monitor import ImageMonitor
 from mivla_ros.episodes.recording.limits import AuditLimits
+from mivla_ros.episodes.recording.mcap_scan import scan
 from mivla_ros.episodes.recording.verdict import Finding as RecordingFinding
 from mivla_ros.episodes.recording.verdict import Verdict, judge_camera
 from mivla_ros.episodes.unified import UnifiedEpisode
@@ -70,9 +72,24 @@ def inspect_ref(ref: EpisodeRef, robot: str = "", limits: InspectionLimits | Non
     """Look through one episode; one that cannot be read has its error as a finding."""
     try:
         with read_episode(ref, robot) as episode:
-            return inspect_episode(episode, limits, _recorder_says(ref, episode, robot, limits))
+            inspection = inspect_episode(episode, limits, _recorder_says(ref, episode, robot, limits))
+        damage = _damage(ref.path) if ref.format == bag_reader.FORMAT else []
+        return replace(inspection, findings=(*damage, *inspection.findings))
     except EpisodeError as error:
         return Inspection(str(ref), str(ref.path), (Finding(BAD, error.key, str(error), error.limit),))
+
+
+def _damage(path: Path) -> list[Finding]:
+    """What is damaged in the MCAP files of a bag, which a reader does not see: it takes the pictures as they come."""
+    found = []
+    for file in [path] if path.is_file() else sorted(path.glob("*.mcap")):
+        if file.suffix != ".mcap":
+            continue
+        with file.open("rb") as stream:
+            contents = scan(stream, file.stat().st_size)
+        if contents.fault:
+            found.append(Finding(BAD, file.name, f"is damaged: {contents.fault}; `mivla episodes repair`"))
+    return found
 
 
 def _recorder_says(

@@ -13,7 +13,7 @@ from pathlib import Path
 from mcap.opcode import Opcode
 
 from mivla_ros.episodes.errors import EpisodeError
-from mivla_ros.episodes.mcap_format import CHUNK_HEAD, MAGIC, MESSAGE_HEAD, RECORD_HEAD
+from mivla_ros.episodes.mcap_format import CHUNK_HEAD, MAGIC, MESSAGE_HEAD, RECORD_HEAD, decompress
 
 MAX_CHUNK_BYTES = 256 * 1024 * 1024  # of a decompressed chunk; writers use 1 to 16 MiB
 _CACHED_CHUNKS = 4
@@ -199,7 +199,7 @@ class McapFile:
         offset, stored, size, compression = self._chunks[number]
         data = self._view[offset : offset + stored]
         try:
-            plain = _decompress(data, size, compression)
+            plain = decompress(data, size, compression)
         except Exception as error:
             raise self._fail("chunk", f"cannot be decompressed ({compression}): {error}", number) from error
         if len(plain) != size:
@@ -208,17 +208,3 @@ class McapFile:
         if len(self._cache) > _CACHED_CHUNKS:
             self._cache.popitem(last=False)
         return self._cache[number]
-
-
-def _decompress(data: memoryview, size: int, compression: str) -> bytes:
-    """At most ``size`` + 1 bytes, whatever the data claim."""
-    if compression == "zstd":
-        import zstandard
-
-        with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(data) as reader:
-            return reader.read(size + 1)
-    if compression == "lz4":
-        import lz4.frame
-
-        return lz4.frame.LZ4FrameDecompressor().decompress(bytes(data), max_length=size + 1)
-    raise ValueError("this compression is not known")

@@ -55,7 +55,7 @@ def _play(plan: Plan, condition: str, seed: int, videos: str) -> Rollout:
 
 def _one_thread() -> None:
     """A worker a core: none of them may start threads of its own."""
-    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ["OMP_NUM_THREADS"] = os.environ["LP_NUM_THREADS"] = "1"  # LP: the software that draws where no GPU does
 
 
 def read_results(folder: Path, plan: Plan) -> dict[tuple[str, int], Rollout]:

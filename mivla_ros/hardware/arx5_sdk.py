@@ -61,19 +61,23 @@ class Arx5Sdk:
 
     def command(self, positions: Mapping[str, float]) -> None:
         """Send all joints there. HardwareError outside the SDK's limits, beyond which it would clip without a word."""
-        require_all(self.joints, positions)
+        self.check(positions)
         if not self._enabled:
             raise HardwareError(self._arm.name, "is not enabled")
         target = self._package.JointState(6)
-        for i, (name, low, high) in enumerate(zip(self._arm.joints, POSITION_MIN, POSITION_MAX, strict=True)):
+        target.pos()[:] = [positions[name] for name in self._arm.joints]
+        if self._arm.gripper:
+            target.gripper_pos = min(max(positions[self._arm.gripper.joint], 0.0), GRIPPER_WIDTH)
+        self._controller.set_joint_cmd(target)
+
+    def check(self, positions: Mapping[str, float]) -> None:
+        """Raise HardwareError for a command that lacks joints or lies outside the SDK's limits."""
+        require_all(self.joints, positions)
+        for name, low, high in zip(self._arm.joints, POSITION_MIN, POSITION_MAX, strict=True):
             value = positions[name]
             if not low <= value <= high:
                 limit = low if value < low else high
                 raise HardwareError(name, f"is {value:.4g} rad, arx5-sdk allows {low:g} to {high:g}", value, limit)
-            target.pos()[i] = value
-        if self._arm.gripper:
-            target.gripper_pos = min(max(positions[self._arm.gripper.joint], 0.0), GRIPPER_WIDTH)
-        self._controller.set_joint_cmd(target)
 
     def read(self) -> Reading:
         """Where the joints are. A fault once the SDK has gone to damping by itself."""

@@ -36,8 +36,8 @@ class ArxMode(IntEnum):
 @dataclass(frozen=True)
 class ArxX5Options:
     """end: arm_end_type. double_arm: arm_control_type joint_control_v1, whose two arms are numbered topics (left
-    first). naming: of two ``normal`` controllers, whose topic names are parameters. rate: commands a second (status comes at
-    100 Hz, or 1 kHz with double_arm)."""
+    first). naming: of two ``normal`` controllers, whose topic names are parameters. rate: commands a second (status
+    comes at 100 Hz, or 1 kHz with double_arm)."""
 
     end: ArmEnd = ArmEnd.X5_2025
     double_arm: bool = False

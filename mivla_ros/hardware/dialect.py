@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from mivla_ros.hardware.errors import HardwareError
 from mivla_ros.stop_reasons import Stop
@@ -69,6 +69,41 @@ class Dialect(Protocol):
 
     def read(self, topic: str, message: Any) -> Reading:  # noqa: ANN401
         """A message of one of ``listens``; anything with the vendor's field names. HardwareError if unusable."""
+        ...
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """A dialect whose driver takes commands only some time after ``enable``, by steps."""
+
+    def next_stage(self, now_ns: int) -> tuple[Send, ...]:
+        """What is due now on the way. HardwareError where the driver did not go along."""
+        ...
+
+    def stage(self, now_ns: int) -> str:
+        """Where it is on the way, in words; empty where the way is done."""
+        ...
+
+    def begin_commands(self) -> None:
+        """The way is done: commands follow."""
+        ...
+
+    def give_up(self) -> None:
+        """Go no further."""
+        ...
+
+
+IN_PROCESS = "in process"
+"""Type of what a driver in our own process hears and says: no topic."""
+
+
+@runtime_checkable
+class InProcess(Protocol):
+    """A dialect whose driver is a library in our own process: its state is read at the dialect's rate, without a
+    message."""
+
+    def take(self, send: Send) -> None:
+        """Do what a Send says. HardwareError where the library fails."""
         ...
 
 

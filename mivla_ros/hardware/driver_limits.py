@@ -19,7 +19,7 @@ def driver_limits(driver: str, profile: RobotProfile) -> dict[str, tuple[float, 
     if driver in (Driver.PIPER_ROS, Driver.AGX_ARM_ROS):
         lower, upper = PIPER_MIN, PIPER_MAX
         gripper = GRIPPER_CLAMP if driver == Driver.PIPER_ROS else 0.1
-    elif driver == Driver.ARX_X5:
+    elif driver in (Driver.ARX_X5, Driver.ARX5_SDK):
         lower, upper, gripper = POSITION_MIN, POSITION_MAX, GRIPPER_WIDTH
     else:
         return {}

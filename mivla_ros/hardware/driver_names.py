@@ -13,6 +13,7 @@ class Driver(StrEnum):
     PIPER_ROS = "piper_ros"
     AGX_ARM_ROS = "agx_arm_ros"
     ARX_X5 = "arx_x5"
+    ARX5_SDK = "arx5_sdk"
     LOCOMAN = "locoman"
 
 
@@ -20,6 +21,7 @@ ROBOTS: Mapping[Driver, tuple[str, ...]] = {
     Driver.PIPER_ROS: ("piper", "piper_bimanual"),
     Driver.AGX_ARM_ROS: ("piper", "piper_bimanual"),
     Driver.ARX_X5: ("arx_x5", "arx_x5_bimanual"),
+    Driver.ARX5_SDK: ("arx_x5", "arx_x5_bimanual"),
     Driver.LOCOMAN: ("locoman",),
 }
 ADAPTED = tuple(str(driver) for driver in ROBOTS)

@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from mivla_ros.hardware.agx_arm_ros import AgxArmRos, AgxArmRosOptions
+from mivla_ros.hardware.arx5_driver import Arx5Driver, Arx5Options
 from mivla_ros.hardware.arx_gripper import ArmEnd
 from mivla_ros.hardware.arx_x5 import ArxX5, ArxX5Options
 from mivla_ros.hardware.dialect import Dialect
@@ -14,7 +15,7 @@ from mivla_ros.hardware.locoman import LocoMan, LocoManOptions
 from mivla_ros.hardware.locoman_modes import LocoManMode, Variant
 from mivla_ros.hardware.naming import Naming
 from mivla_ros.hardware.piper_ros import PiperRos, PiperRosOptions
-from mivla_ros.robots.profile import ArmProfile, RobotProfile
+from mivla_ros.robots.profile import ArmProfile, BodyProfile, RobotProfile
 
 _ENUMS: Mapping[str, Callable[[str], object]] = {
     "naming": Naming,
@@ -73,6 +74,8 @@ def make_dialects(
         elif kind is Driver.AGX_ARM_ROS:
             naming = Naming.NAMESPACE if two else Naming.PLAIN
             dialect = AgxArmRos(arm, read_options(AgxArmRosOptions, options, naming=naming))
+        elif kind is Driver.ARX5_SDK:
+            dialect = Arx5Driver(arm, len(profile.arms), read_options(Arx5Options, options))
         else:
             dialect = ArxX5(arm, read_options(ArxX5Options, options, double_arm=two))
         made.append((dialect, (arm,)))
@@ -83,9 +86,13 @@ def make_dialects(
     return tuple(made)
 
 
-def controllers_of(arms: tuple[ArmProfile, ...]) -> dict[str, tuple[str, ...]]:
-    """Joints of the controllers of these arms, by the controller's name."""
+def controllers_of(arms: tuple[ArmProfile, ...], body: BodyProfile | None = None) -> dict[str, tuple[str, ...]]:
+    """Joints of the controllers of these arms, and of a body of which some may be commanded, by the controller's
+    name.
+    """
     found: dict[str, tuple[str, ...]] = {}
+    if body is not None and body.commanded:
+        found[body.controller] = body.commanded
     for arm in arms:
         found[arm.controller] = arm.joints
         if arm.gripper is not None:

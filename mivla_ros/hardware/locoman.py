@@ -15,9 +15,11 @@ from scipy.spatial.transform import Rotation
 
 from mivla_ros.hardware.dialect import Listen, Reading, Send, require_all
 from mivla_ros.hardware.errors import HardwareError
-from mivla_ros.hardware.locoman_modes import MODE_TOPICS, LocoManMode, Variant, mode_number
+from mivla_ros.hardware.locoman_modes import MODE_TOPICS, LocoManMode, Variant, mode_number, mode_of
+from mivla_ros.hardware.mode_switch import ModeSwitch
 from mivla_ros.kinematics import chain_from_urdf, forward_kinematics
 from mivla_ros.robots.profile import ArmProfile, RobotProfile
+from mivla_ros.stop_reasons import Reason, Stop
 
 Array = NDArray[np.float64]
 
@@ -86,38 +88,62 @@ class LocoMan:
         self._chains = {
             side: chain_from_urdf(urdf, arm.base_frame, EEF_FRAMES[side]) for side, arm in self._arms.items()
         }
-        self._body_joints = profile.body.joints
+        self._body_joints, self._commanded = profile.body.joints, profile.body.commanded
+        self.joints += self._commanded
+        self._modes = ModeSwitch(self._options.bimanual_unlocked)
+        self._asked: list[int] = []  # mode numbers sent, which come back on the topic
+        self._wanted = LocoManMode.STANCE
         self._body: Array | None = None
+        self._stance: Array | None = None
         self._grippers: dict[str, float] = {}
+        self._measured_grippers: dict[str, float] = {}
 
     @property
     def listens(self) -> tuple[Listen, ...]:
-        """The robot's state."""
-        return (Listen("robot_state", FLOATS),)
+        """The robot's state, and the mode, for whoever else commands one."""
+        return (Listen("robot_state", FLOATS), Listen(MODE_TOPICS[self._options.variant], NUMBER))
 
     @property
     def speaks(self) -> tuple[tuple[str, str], ...]:
         """The command, and the mode."""
         return (("human_command", FLOATS), (MODE_TOPICS[self._options.variant], NUMBER))
 
-    def mode(self, mode: LocoManMode) -> Send:
-        """The message that asks for a mode, in this variant's number."""
-        variant = self._options.variant
-        return Send(MODE_TOPICS[variant], NUMBER, {"data": mode_number(mode, variant)})
-
     def enable(self, on: bool) -> tuple[Send, ...]:
-        """On: the mode the policy acts in. Off: stance, in which the robot stands by itself.
+        """On: on the way to the mode the policy acts in. Off: to stance, in which the robot stands by itself."""
+        self._wanted = self._options.mode if on else LocoManMode.STANCE
+        self._modes.ask(self._wanted)
+        return ()
 
-        The robot goes through stance and keeps its 3 s itself when it stands in stance, as it must before.
-        """
-        return (self.mode(self._options.mode if on else LocoManMode.STANCE),)
+    def next_stage(self, now_ns: int) -> tuple[Send, ...]:
+        """The message that asks for the next mode once that is due, in this variant's number."""
+        mode = self._modes.due(now_ns)
+        if mode is None:
+            return ()
+        self._asked.append(mode_number(mode, self._options.variant))
+        return (Send(MODE_TOPICS[self._options.variant], NUMBER, {"data": self._asked[-1]}),)
+
+    def stage(self, now_ns: int) -> str:
+        """Where it is on the way to a mode."""
+        return self._modes.words(now_ns)
+
+    def begin_commands(self) -> None:
+        """It stands in the mode: from there the body is measured, and the grippers go on from where they are."""
+        self._stance, self._grippers = self._body, dict(self._measured_grippers)
+
+    def give_up(self) -> None:
+        """Ask for no further mode."""
+        self._modes.give_up()
 
     def command(self, positions: Mapping[str, float]) -> tuple[Send, ...]:
-        """The 20 values: body held at its stance, both end effectors, both grippers (at most 0.03 rad further)."""
+        """The 20 values: body (at its stance but for what may be commanded of it), both end effectors, both grippers
+        (at most 0.03 rad further).
+        """
         require_all(self.joints, positions)
         if self._body is None:
             raise HardwareError("robot_state", "has not come yet, so the trunk's pose is unknown")
         values = np.zeros(COMMAND_SIZE)
+        x, y, z, yaw, pitch, roll = (positions[n] if n in self._commanded else 0.0 for n in self._body_joints)
+        values[BODY] = x, y, z, roll, pitch, yaw
         for place, (side, arm) in zip((RIGHT, LEFT), self._arms.items(), strict=True):
             pose = forward_kinematics(self._chains[side], [positions[name] for name in arm.joints])
             place_xyz, turn = pose[:3], Rotation.from_quat(pose[3:], scalar_first=True)
@@ -136,19 +162,45 @@ class LocoMan:
         return (Send("human_command", FLOATS, {"data": values.tolist()}),)
 
     def read(self, topic: str, message: Any) -> Reading:  # noqa: ANN401
-        """The 56 values: body, end effectors, grippers, 18 joint positions, 18 velocities; right side first."""
+        """The 56 values: body, end effectors, grippers, 18 joint positions, 18 velocities; right side first.
+
+        The body's joints are measured from where the trunk stood when the mode was reached.
+        """
+        if topic != "robot_state":
+            return self._read_mode(topic, int(message.data))
         values = np.asarray(message.data, dtype=float)
         if values.shape != (STATE_SIZE,):
             raise HardwareError(topic, f"has {values.size} values, must have {STATE_SIZE}", values.size, STATE_SIZE)
         if not np.isfinite(values).all():
             raise HardwareError(topic, f"value {int(np.argmin(np.isfinite(values)))} is not finite")
         self._body = values[BODY]
+        self._modes.measured(values[POSITIONS], values[VELOCITIES])
         positions = dict(zip(STATE_JOINTS, values[POSITIONS].tolist(), strict=True))
         velocities = dict(zip(STATE_JOINTS, values[VELOCITIES].tolist(), strict=True))
-        x, y, z, roll, pitch, yaw = values[BODY].tolist()
-        positions |= dict(zip(self._body_joints, (x, y, z, yaw, pitch, roll), strict=True))
+        if self._stance is None:
+            self._stance = self._body
+        positions |= dict(zip(self._body_joints, _between(self._stance, self._body), strict=True))
         for arm, angle in zip(self._arms.values(), values[GRIPPERS].tolist(), strict=True):
             if arm.gripper is not None:
-                positions[arm.gripper.joint] = angle
+                positions[arm.gripper.joint] = self._measured_grippers[arm.gripper.joint] = angle
                 self._grippers.setdefault(arm.gripper.joint, angle)
         return Reading(positions, velocities, {})
+
+    def _read_mode(self, topic: str, number: int) -> Reading:
+        """A mode that somebody else asked for is a fault; our own comes back here too."""
+        if number in self._asked:
+            del self._asked[: self._asked.index(number) + 1]
+            return Reading({}, {}, {})
+        mode = mode_of(number, self._options.variant)
+        self._modes.heard(mode)
+        if self._wanted is LocoManMode.STANCE:  # not enabled: whose turn it is is theirs to say
+            return Reading({}, {}, {})
+        words = f"another program asked for the mode {mode}, while a policy acts in {self._wanted}"
+        return Reading({}, {}, {}, fault=Stop(Reason.DRIVER_FAULT, topic, float(number), message=words))
+
+
+def _between(stance: Array, body: Array) -> list[float]:
+    """x, y, z, yaw, pitch, roll of the trunk from its stance; both x y z roll pitch yaw in LocoMan's world."""
+    back = Rotation.from_euler("xyz", stance[3:]).inv()
+    place = back.apply(body[:3] - stance[:3])
+    return [*place.tolist(), *(back * Rotation.from_euler("xyz", body[3:])).as_euler("ZYX").tolist()]

@@ -2,7 +2,8 @@
 
 Trajectories mean what they mean to ros2_control's joint_trajectory_controller (``simulation/trajectory.py``), so the
 same retargeting drives the simulator, a controller and a vendor's driver. Commands are sent only while the driver is
-enabled, its feedback is fresh and nothing is wrong; a fault latches until it is enabled again, from where the joints are then.
+enabled, its feedback is fresh and nothing is wrong; a fault latches until it is enabled again, from where the joints
+are then.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from math import isnan, nan
 from typing import Any
 
-from mivla_ros.hardware.dialect import Dialect, Reading, Send
+from mivla_ros.hardware.dialect import Dialect, Reading, Send, Staged
 from mivla_ros.hardware.errors import HardwareError
 from mivla_ros.simulation.errors import TrajectoryRejectedError
 from mivla_ros.simulation.trajectory import JointTrajectory, TrajectoryFollower
@@ -74,6 +75,7 @@ class Session:
         self._sent_ns: int | None = None
         self._asked_ns: int | None = None
         self._unusable = ""
+        self._staged = dialect if isinstance(dialect, Staged) else None
         self._far_ns: dict[str, int] = {}
         self._last: dict[str, float] = {}
         self.enabled = False
@@ -94,12 +96,21 @@ class Session:
         if silent is not None:
             raise HardwareError(self.dialect.name, f"cannot be enabled: {silent}", silent.value, silent.limit)
         self.reason, self.enabled, self._asked_ns = RUNNING, True, now_ns
-        self._far_ns, self._last, self._sent_ns = {}, {}, None
+        self._far_ns, self._last, self._sent_ns, self._followers = {}, {}, None, {}
+        sends = self.dialect.enable(True)
+        if self._staged is None:
+            self._hold()
+        return sends
+
+    def stage(self, now_ns: int) -> str:
+        """Where the driver is on its way to taking commands, or back; empty where it is not on its way."""
+        return "" if self._staged is None else self._staged.stage(now_ns)
+
+    def _hold(self) -> None:
         self._followers = {
             name: TrajectoryFollower(name, joints, self._row(joints), allow_moving_end=True)
             for name, joints in self._controllers.items()
         }
-        return self.dialect.enable(True)
 
     def enabling_refused(self, message: str) -> None:
         """The driver's service said no."""
@@ -109,10 +120,12 @@ class Session:
         """Take over a trajectory. Raises HardwareError where it cannot be followed; the old one then goes on."""
         follower = self._followers.get(controller)
         try:
-            if not self.enabled or follower is None:
+            if not self.enabled:
                 raise HardwareError(controller, "the driver is not enabled: call driver/enable")
             if self.reason.reason is not Reason.NONE:
                 raise HardwareError(controller, f"stopped: {self.reason}; call driver/enable when it is mended")
+            if follower is None:
+                raise HardwareError(controller, f"the robot is on its way: {self.stage(now_ns)}")
             try:
                 follower.command(trajectory, now_ns, self._row(self._controllers[controller]))
             except TrajectoryRejectedError as error:
@@ -154,13 +167,13 @@ class Session:
 
     def tick(self, now_ns: int) -> tuple[Send, ...]:
         """What is to be sent now; call it at the dialect's rate or more often."""
-        if not self.enabled or not self._followers:
-            return ()
-        silent = self._silence(now_ns)
-        if silent is not None:
-            self._stop(silent)
-        if self.reason.reason is not Reason.NONE:
-            return ()
+        if self.enabled:
+            silent = self._silence(now_ns)
+            if silent is not None:
+                self._stop(silent)
+        staged = self._next_stage(now_ns)
+        if not self.enabled or self.reason.reason is not Reason.NONE or not self._followers:
+            return staged
         moving = any(follower.end_ns >= now_ns - SECOND // 5 for follower in self._followers.values())
         rate = self.dialect.rate if moving else min(self._options.resting_rate, self.dialect.rate)
         # a millisecond early counts as due, or a timer's jitter would halve the rate
@@ -177,6 +190,24 @@ class Session:
             return ()
         self._sent_ns, self._last = now_ns, positions
         self.counts.sent += len(sends)
+        return sends
+
+    def _next_stage(self, now_ns: int) -> tuple[Send, ...]:
+        """Steps of the way to taking commands, or back from there; none on the way there after a fault."""
+        if self._staged is None:
+            return ()
+        if self.enabled and self.reason.reason is not Reason.NONE:
+            self._staged.give_up()
+            return ()
+        try:
+            sends = self._staged.next_stage(now_ns)
+        except HardwareError as error:
+            self._staged.give_up()
+            self._stop(Stop(Reason.DRIVER_REFUSED, error.subject, error.value, error.limit, message=str(error)))
+            return ()
+        if self.enabled and not self._followers and not self._staged.stage(now_ns):
+            self._staged.begin_commands()
+            self._hold()
         return sends
 
     def age(self, now_ns: int) -> float:
@@ -203,7 +234,7 @@ class Session:
                 continue
             since = self._far_ns.setdefault(name, now_ns)
             if now_ns - since > self._options.following * SECOND:
-                words = "the driver does not follow: commands dropped, or the arm is in its protection"
+                words = "the driver does not follow: commands dropped, a refused mode, or the arm is in its protection"
                 self._stop(Stop(Reason.DRIVER_FAULT, name, off, self._options.distance, "rad", words))
 
     def _stop(self, stop: Stop) -> None:

@@ -17,7 +17,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
 from trajectory_msgs.msg import JointTrajectory
 
-from mivla_ros.hardware.dialect import Send
+from mivla_ros.hardware.dialect import IN_PROCESS, InProcess, Send
 from mivla_ros.hardware.drivers import controllers_of, make_dialects
 from mivla_ros.hardware.errors import HardwareError
 from mivla_ros.hardware.piper_units import check_dh, read_firmware
@@ -46,7 +46,7 @@ class HardwareNode(Node):
         options = dict(option.split("=", 1) for option in settings.options if "=" in option)
         session_options = SessionOptions(silence=settings.silence, distance=settings.distance)
         self._sessions = [
-            Session(dialect, controllers_of(arms), session_options)
+            Session(dialect, controllers_of(arms, self._profile.body), session_options)
             for dialect, arms in make_dialects(
                 settings.driver, self._profile, robot_description(self._profile), options
             )
@@ -54,6 +54,7 @@ class HardwareNode(Node):
         self._samples: dict[int, tuple[int, Sample]] = {}
         self._fresh: set[int] = set()
         self._told: dict[int, Reason] = {}
+        self._ways: dict[int, str] = {}
         self.status: int | None = None
         self._make_topics()
 
@@ -71,6 +72,9 @@ class HardwareNode(Node):
         self._clients_of: dict[str, Any] = {}
         for number, session in enumerate(self._sessions):
             for listen in session.dialect.listens:
+                if listen.type == IN_PROCESS:
+                    self.create_timer(1.0 / session.dialect.rate, partial(self._on_driver, number, listen.topic, None))
+                    continue
                 try:
                     kind = get_message(listen.type)
                 except (ModuleNotFoundError, AttributeError, ValueError) as error:
@@ -129,11 +133,23 @@ class HardwareNode(Node):
             self.get_logger().warning(f"trajectory refused: {error}", throttle_duration_sec=1.0)
 
     def _on_tick(self, number: int) -> None:
-        self._send(number, self._sessions[number].tick(self._now_ns))
+        session, now_ns = self._sessions[number], self._now_ns
+        self._send(number, session.tick(now_ns))
+        way = session.stage(now_ns).partition(":")[0]
+        if way != self._ways.get(number, ""):
+            self._ways[number] = way
+            self.get_logger().info(f"{session.dialect.name}: on its way, {way}" if way else self._arrived(session))
+            self._diagnostics.force_update()
         self._tell(number)
+
+    def _arrived(self, session: Session) -> str:
+        return f"{session.dialect.name}: " + ("takes commands" if session.enabled else "let go")
 
     def _send(self, number: int, sends: tuple[Send, ...]) -> None:
         for send in sends:
+            if send.type == IN_PROCESS:
+                self._take(number, send)
+                continue
             if send.service:
                 self._call(number, send)
                 continue
@@ -143,6 +159,14 @@ class HardwareNode(Node):
             if hasattr(message, "header"):
                 message.header.stamp = self.get_clock().now().to_msg()
             publisher.publish(message)
+
+    def _take(self, number: int, send: Send) -> None:
+        dialect = self._sessions[number].dialect
+        assert isinstance(dialect, InProcess)
+        try:
+            dialect.take(send)
+        except HardwareError as error:
+            self._sessions[number].enabling_refused(str(error))
 
     def _call(self, number: int, send: Send) -> None:
         kind = get_service(send.type)
@@ -167,7 +191,9 @@ class HardwareNode(Node):
         try:
             for number in range(len(self._sessions)):
                 self._enable(number, request.data)
-            response.success, response.message = True, "asked for torque" if request.data else "asked to let go"
+            ways = [words for session in self._sessions if (words := session.stage(self._now_ns))]
+            words = "asked for torque" if request.data else "asked to let go"
+            response.success, response.message = True, "; ".join((words, *ways))
         except HardwareError as error:
             response.message = str(error)
         self.get_logger().info(response.message)
@@ -188,11 +214,14 @@ class HardwareNode(Node):
             status.summary(DiagnosticStatus.ERROR, str(reason))
         elif not age <= self._settings.silence:
             status.summary(DiagnosticStatus.ERROR, f"no feedback on {session.dialect.listens[0].topic}")
+        elif way := session.stage(self._now_ns):
+            status.summary(DiagnosticStatus.WARN, f"on its way: {way}")
         elif not session.enabled:
             status.summary(DiagnosticStatus.WARN, "not enabled: call driver/enable")
         else:
             status.summary(DiagnosticStatus.OK, "commanding")
         add_reason(status, reason)
+        status.add("on its way", session.stage(self._now_ns))
         status.add("age of feedback, s", f"{age:.3f}")
         for name in ("sent", "received", "unusable", "refused_trajectories"):
             status.add(name, str(getattr(session.counts, name)))

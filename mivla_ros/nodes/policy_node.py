@@ -306,7 +306,7 @@ class PolicyNode(LifecycleNode):
             self._retargeting_silence = Silence(2 * WATCH_SECONDS)
         self._retargeting_silence.heard()
         if self._listener.get_params().require_retargeting:
-            self._runner.wait_for(NOT_READY if message.state in NOT_READY_STATES else None)
+            self._runner.wait_for(_not_ready(message))
         stopped = message.state == RetargetingStatus.STOPPED
         self._runner.block(stop_from_message(message.reason) if stopped else None)
         if self._runner.adopt_generation(message.generation):
@@ -406,6 +406,15 @@ class PolicyNode(LifecycleNode):
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
+
+
+def _not_ready(message: RetargetingStatus) -> Stop | None:
+    """Why the retargeting node would refuse the first chunk now: it starts, or has not heard the joints yet."""
+    if message.state in NOT_READY_STATES:
+        return NOT_READY
+    reason = stop_from_message(message.reason)
+    new = message.state == RetargetingStatus.HOLDING and not message.accepted_chunks + message.refused_chunks
+    return reason if new and reason.reason in (Reason.JOINTS_MISSING, Reason.JOINTS_STALE) else None
 
 
 def main() -> None:

@@ -145,12 +145,20 @@ def _rates(episodes: Sequence[PreparedEpisode]) -> list[str]:
     if len(rates) > 1:
         notes.append(f"frames a second differ between episodes: {', '.join(map(str, rates))}")
     for episode in episodes:
-        step, rate = _figure(episode, "step_seconds"), _figure(episode, "rate")
+        step, rate = _figure(episode, "step_seconds"), _rate_of_actions(episode)
         if rate and rate * step < 0.5:
             raise TrainingError(
                 episode.path, f"has {rate:.1f} frames a second, a step of {step} s needs {0.5 / step:.1f} at least"
             )
     return notes
+
+
+def _rate_of_actions(episode: PreparedEpisode) -> float:
+    """Of commands or joints where they have stamps of their own, else of the frames, Hz."""
+    rates = episode.figures.get("rates")
+    known = rates if isinstance(rates, dict) else {}
+    fastest = max(float(known.get(name, 0.0)) for name in ("commands", "joints"))
+    return fastest or _figure(episode, "rate")
 
 
 def _figure(episode: PreparedEpisode, name: str) -> float:

@@ -28,6 +28,7 @@ from mivla_ros.training.errors import TrainingError
 from mivla_ros.training.labels import human_labels, robot_labels, robot_target
 
 VERSION = 1
+ABOUT = "about.json"
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def prepare(
 ) -> tuple[list[PreparedEpisode], list[tuple[str, str]]]:
     """Prepared episodes in the order of ``refs``, and (path, error) of those that could not be read."""
     jobs = [_Job(ref, cache / _key(ref, options), options) for ref in refs]
-    missing = [job for job in jobs if not (job.folder / "about.json").exists()]
+    missing = [job for job in jobs if not (job.folder / ABOUT).exists()]
     errors = dict[int, str]()
     for number, error in map_unordered(_prepare_one, missing, workers, words=words if missing else ""):
         if error:
@@ -111,21 +112,29 @@ def _key(ref: EpisodeRef, options: PreparationOptions) -> str:
 
 def _prepare_one(job: _Job) -> str:
     """In a worker: make one folder, whole or not at all; the error in words, empty where it went well."""
-    unfinished = job.folder.with_suffix(".part")
+    try:
+        with read_episode(job.ref, job.options.robot) as episode:
+            prepare_episode(episode, job.options, job.folder)
+    except (EpisodeError, ValueError) as error:
+        return str(error)
+    return ""
+
+
+def prepare_episode(episode: Episode, options: PreparationOptions, folder: Path) -> None:
+    """Make the folder of one open episode, whole or not at all. Raises EpisodeError, ValueError."""
+    unfinished = folder.with_suffix(".part")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
-        with read_episode(job.ref, job.options.robot) as episode:
-            about, arrays, pixels = _arrays(episode, job.options, unfinished / "pixels.npy")
-    except (EpisodeError, ValueError) as error:
+        about, arrays, pixels = _arrays(episode, options, unfinished / "pixels.npy")
+    except (EpisodeError, ValueError):
         shutil.rmtree(unfinished)
-        return str(error)
+        raise
     pixels.flush()
     np.savez(unfinished / "rows.npz", **arrays)  # type: ignore[arg-type]
-    (unfinished / "about.json").write_text(json.dumps(about, indent=1, default=str), "utf-8")
-    shutil.rmtree(job.folder, ignore_errors=True)
-    unfinished.replace(job.folder)
-    return ""
+    (unfinished / ABOUT).write_text(json.dumps(about, indent=1, default=str), "utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.replace(folder)
 
 
 def _arrays(
@@ -177,6 +186,7 @@ def _arrays(
         "robot": info.robot,
         "label": info.label,
         "instructions": list(info.instructions),
+        "prepared_for": options.key(),
         "figures": inspection.figures | {"step_seconds": options.step_seconds},
         "findings": [
             [f.level, f.subject, f"{f.text} {f.limit and f'(limit: {f.limit})'}"] for f in inspection.findings
@@ -189,10 +199,24 @@ def _arrays(
     return about, arrays, pixels
 
 
+def find_prepared(path: Path, options: PreparationOptions) -> list[PreparedEpisode]:
+    """Episodes under a path that are prepared already, as ``mivla demonstrate --prepare-for`` makes them.
+
+    Raises TrainingError where one was prepared for other options.
+    """
+    found = []
+    for file in sorted(path.rglob(ABOUT)):
+        made_for = json.loads(file.read_text("utf-8")).get("prepared_for", "")
+        if made_for != options.key():
+            raise TrainingError(str(file.parent), f"was prepared for {made_for}, this run needs {options.key()}")
+        found.append(load_prepared(file.parent))
+    return found
+
+
 def load_prepared(folder: Path) -> PreparedEpisode:
     """A prepared episode; pixels stay on disk until they are used. Raises TrainingError where it is damaged."""
     try:
-        about = json.loads((folder / "about.json").read_text("utf-8"))
+        about = json.loads((folder / ABOUT).read_text("utf-8"))
         with np.load(folder / "rows.npz", allow_pickle=False) as data:
             arrays = {key: data[key] for key in data.files}
         pixels = np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False)

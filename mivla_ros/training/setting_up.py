@@ -11,15 +11,17 @@ from mivla_ros.episodes.errors import EpisodeError
 from mivla_ros.episodes.formats import EpisodeRef, find_episodes
 from mivla_ros.episodes.splits import split_episodes
 from mivla_ros.model.checkpoint import load_checkpoint
+from mivla_ros.model.checkpoint_files import read_description
+from mivla_ros.model.config import NetworkConfig
 from mivla_ros.model.contract import Contract, contract_mismatches, make_contract
 from mivla_ros.model.encoder_weights import EncoderSource
 from mivla_ros.model.network import MivlaNetwork, build_network
 from mivla_ros.model.presets import PRESETS, preset
 from mivla_ros.model.statistics import Normalisation, statistics_of
-from mivla_ros.robots.profile import RobotProfile
+from mivla_ros.robots.profile import RobotProfile, load_profile
 from mivla_ros.training.checking import Report, check
 from mivla_ros.training.errors import TrainingError
-from mivla_ros.training.preparing import PreparationOptions, PreparedEpisode, prepare
+from mivla_ros.training.preparing import PreparationOptions, PreparedEpisode, find_prepared, prepare
 
 STATISTICS_ROWS = 400_000  # at most, of which quantiles are taken
 
@@ -92,19 +94,45 @@ def prepared_and_checked(
 ) -> Report:
     """Find, prepare and check episodes. robot: name or file of the profile; any_robot: others' too, whose values are
     checked against nothing but their files. Raises TrainingError."""
-    refs, errors = find(paths)
-    contract = start.contract
-    options = PreparationOptions(
+    options = preparation_options(start.contract, start.network.config, robot, rate)
+    ready: list[PreparedEpisode] = []
+    others = []
+    for path in paths:
+        known = find_prepared(path, options)
+        ready += known
+        if not known:
+            others.append(path)
+    refs, errors = find(others)
+    episodes, unreadable = prepare(refs, options, cache, workers)
+    return check([*ready, *episodes], [*errors, *unreadable], profile, keep_bad, keep_failures, any_robot)
+
+
+def preparation_options(contract: Contract, config: NetworkConfig, robot: str, rate: float = 0.0) -> PreparationOptions:
+    """How episodes are prepared for a network. robot: name or file of the profile; rate: see PreparationOptions."""
+    return PreparationOptions(
         robot=robot,
         cameras=contract.cameras,
         horizon=contract.horizon,
         step_seconds=contract.step_seconds,
         first_step_seconds=contract.first_step_seconds,
         rate=rate,
-        vision=start.network.config.vision,
+        vision=config.vision,
     )
-    episodes, unreadable = prepare(refs, options, cache, workers)
-    return check(episodes, [*errors, *unreadable], profile, keep_bad, keep_failures, any_robot)
+
+
+def prepared_for(source: str, robot: str) -> PreparationOptions:
+    """How episodes are prepared for a checkpoint's folder, or for the network of that name, with random weights.
+
+    Raises ModelError, TrainingError.
+    """
+    if source in PRESETS:
+        config = preset(source)
+        return preparation_options(make_contract(load_profile(robot), config), config, robot)
+    folder = Path(source)
+    if not folder.is_dir():
+        raise TrainingError("network", f"{source!r} is neither a folder nor one of {', '.join(PRESETS)}")
+    known = read_description(folder, verify=False)
+    return preparation_options(known.contract, known.config, robot)
 
 
 def split(

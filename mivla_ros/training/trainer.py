@@ -69,7 +69,7 @@ def train(job: Job, options: TrainingOptions, out: Path, show: bool = True) -> R
     adapt(job.network, options)
     imitator = Imitator(job.network)
     trained = [p for p in imitator.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(trained, lr=options.rate, weight_decay=options.weight_decay)
+    optimiser = torch.optim.AdamW(trained, lr=options.rate, weight_decay=options.weight_decay, fused=True)
     wrapped, prepared = accelerator.prepare(imitator, optimiser)
     inner = prepared.optimizer
     average = MovingAverage(unwrapped(wrapped), options.average) if options.average else None

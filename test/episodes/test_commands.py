@@ -56,6 +56,18 @@ def test_audit_finds_nothing_wrong_with_good_ones_and_names_what_is(folder: Path
     assert "2 bad" in printed
 
 
+def test_audit_finds_a_flipped_bit_that_no_reader_sees(folder: Path, tmp_path: Path, capsys) -> None:
+    shutil.copytree(folder / "bags/0", tmp_path / "0")
+    file = next((tmp_path / "0").glob("*.mcap"))
+    data = bytearray(file.read_bytes())
+    data[data.rindex(b"\xff\xd9") - 200] ^= 4  # in a picture
+    file.write_bytes(data)
+    assert main(["episodes", "audit", str(tmp_path), "--workers", "1"]) == 1
+    assert "0.mcap: is damaged" in capsys.readouterr().out
+    assert main(["episodes", "repair", str(tmp_path)]) == 0
+    assert "messages lost" in capsys.readouterr().out
+
+
 def test_convert_goes_on_where_it_stopped_and_then_does_nothing(folder: Path, tmp_path: Path, capsys) -> None:
     command = ["episodes", "convert", str(folder / "bags"), "--to", "lerobot", "--out", str(tmp_path / "set"), "--json"]
     assert main([*command, "--workers", "2"]) == 0

@@ -17,6 +17,7 @@ from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
 from mivla_ros.hardware.dialect import Send
+from test.hardware.stand_in_ros2_control import ControllerManager
 from test.hardware.vendor_drivers import PiperRosDriver
 
 READY = [0, 74485, -60161, 0, 48701, 0]  # 0.001 degree: the profile's ready
@@ -136,21 +137,69 @@ class ArxStandIn(Node):
         self._publisher.publish(message)
 
 
+class LocoManStandIn(Node):
+    """LocoMan's controller on its topics, as they come over the bridge."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        from std_msgs.msg import Float32MultiArray, Int32
+
+        from test.hardware.locoman_robot import LocoManRobot
+
+        super().__init__("locoman_controller")
+        self._options, self._began, self._count = options, time.monotonic(), 0
+        self._robot, self._state = LocoManRobot(options.variant, options.refuse_enable), Float32MultiArray
+        self._wire: deque[tuple[float, Any]] = deque()
+        self._publisher = self.create_publisher(Float32MultiArray, "robot_state", QoSProfile(depth=1))
+        self.create_subscription(Int32, self._robot.mode_topic, self._on_mode, QoSProfile(depth=1))
+        self.create_subscription(Float32MultiArray, "human_command", self._on_command, QoSProfile(depth=1))
+        self._before = time.monotonic()
+        self.create_timer(0.01, self._on_period)
+
+    def _on_mode(self, message: Any) -> None:
+        self._robot.ask(message.data, time.monotonic())
+
+    def _on_command(self, message: Any) -> None:
+        self._count += 1
+        if not self._options.drop or self._count % self._options.drop:
+            self._wire.append((time.monotonic() + self._options.latency, message.data))
+
+    def _on_period(self) -> None:
+        now = time.monotonic()
+        self._robot.frozen = 0 <= self._options.freeze_after < now - self._began
+        while self._wire and self._wire[0][0] <= now:
+            self._robot.command(list(self._wire.popleft()[1]), now)
+        self._robot.step(max(now - self._before, 1e-3), now)
+        self._before = now
+        self._publisher.publish(self._state(data=self._robot.state()))
+
+
+KINDS = {
+    "piper_ros": StandIn,
+    "agx_arm_ros": StandIn,
+    "arx_x5": ArxStandIn,
+    "locoman": LocoManStandIn,
+    "ros2_control": lambda options: ControllerManager(options.robot),
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("kind", choices=("piper_ros", "agx_arm_ros", "arx_x5"))
+    parser.add_argument("kind", choices=tuple(KINDS))
     parser.add_argument("--latency", type=float, default=0.0, help="s until a command counts")
     parser.add_argument("--drop", type=int, default=0, help="every so manieth command is lost")
     parser.add_argument("--deaf-after", type=float, default=-1.0, help="s until commands are dropped")
     parser.add_argument("--bus-off-after", type=float, default=-1.0, help="s until feedback ends for good")
-    parser.add_argument("--refuse-enable", action="store_true")
+    parser.add_argument("--refuse-enable", action="store_true", help="or the mode, of a LocoMan")
+    parser.add_argument("--freeze-after", type=float, default=-1.0, help="s until a LocoMan repeats its state")
+    parser.add_argument("--robot", default="piper", help="whose controllers ros2_control has")
+    parser.add_argument("--variant", default="human2locoman", help="whose mode numbers a LocoMan has")
     parser.add_argument("--motor-lost-after", type=float, default=-1.0, help="s until a motor does not answer")
     parser.add_argument("--negate", type=int, default=0, help="joint whose feedback has the wrong sign")
     parser.add_argument("--degrees", action="store_true", help="feedback in degrees")
     parser.add_argument("--gripper-backwards", action="store_true")
     options = parser.parse_args()
     rclpy.init()
-    node = ArxStandIn(options) if options.kind == "arx_x5" else StandIn(options)
+    node = KINDS[options.kind](options)
     try:
         rclpy.spin(node)
     except (KeyboardInterrupt, rclpy.executors.ExternalShutdownException):

@@ -104,3 +104,11 @@ def test_arx5_sdk_is_held_before_its_gains_come_and_damping_is_a_fault(python: s
     assert answer["gripper"] == 0.03
     assert answer["faults"][0] is False
     assert "damping" in answer["faults"][1]
+
+
+def test_arx5_sdk_has_every_name_of_our_stand_in_and_says_which_interface_is_not_there(python: str) -> None:
+    told = ask(python, "sdk_names.py", str(ROOT / "test" / "hardware" / "stand_in_arx5" / "arx5_interface.py"))
+    assert set(told["ours"]) >= {"Arx5JointController.set_joint_cmd", "JointState.gripper_pos", "Gain.kp"}
+    assert told["missing"] == []
+    assert told["error"] == "RuntimeError"
+    assert "mivla9" in told["words"]

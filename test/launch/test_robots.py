@@ -1,5 +1,6 @@
 """ARX and LocoMan by the same launch as PiPer, and two different robots side by side: live graphs, real processes."""
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -38,4 +39,6 @@ def test_a_mixed_pair_runs_in_two_namespaces(start_launch: StartLaunch) -> None:
     assert "piper" in first.echo("/left/mivla/actions", "--field", "robot", seconds=SECONDS)
     assert "locoman" in second.echo("/right/mivla/actions", "--field", "robot", seconds=SECONDS)
     for launch, topic in ((first, "/left/mivla/executed"), (second, "/right/mivla/executed")):
-        assert int(launch.echo(topic, "--field", "total_executed_steps", seconds=SECONDS).split()[0]) >= 0
+        deadline = time.monotonic() + SECONDS
+        while int(launch.echo(topic, "--field", "total_executed_steps", seconds=SECONDS).split()[0]) == 0:
+            assert time.monotonic() < deadline, f"no step was executed: {topic} stays at 0"

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mivla_ros.model.flow import euler, noise_like, noisy_actions, step_times, target_velocity, training_times
-from mivla_ros.model.presets import TINY
+from mivla_ros.model.presets import BASE
 
 ACTIONS, NOISE = torch.randn(3, 5, 76), torch.randn(3, 5, 76)
 
@@ -37,10 +37,10 @@ def test_five_steps_ask_at_a_fifth_each():
 
 
 def test_training_times_lie_between_noise_and_almost_actions():
-    times = training_times(20_000, TINY.flow, torch.Generator().manual_seed(0))
+    times = training_times(20_000, BASE.flow, torch.Generator().manual_seed(0))
     assert times.min() >= 0 and times.max() <= 0.999
     assert times.mean() == pytest.approx(0.4995, abs=0.01)
-    normal = training_times(20_000, replace(TINY.flow, time_sampling="logit_normal"), torch.Generator().manual_seed(0))
+    normal = training_times(20_000, replace(BASE.flow, time_sampling="logit_normal"), torch.Generator().manual_seed(0))
     assert normal.min() > 0 and normal.max() < 0.999
     assert normal.std() == pytest.approx(0.208, abs=0.01)
 

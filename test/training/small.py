@@ -23,7 +23,7 @@ from mivla_ros.training.trainer import Job, train
 VISION = replace(
     TINY.vision,
     image_size=32,
-    encoders=(replace(TINY.vision.encoders[0], width=32, depth=2, hidden=16, native_size=32, grid=8),),
+    encoders=(replace(TINY.vision.encoders[0], width=32, depth=2, hidden=16, patch=2, native_size=32, grid=4),),
 )
 CONFIG = replace(
     TINY,

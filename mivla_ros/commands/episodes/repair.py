@@ -1,4 +1,4 @@
-"""Make recordings whole whose recorder was killed.
+"""Make recordings whole whose recorder was killed, or whose file was damaged: all that is proven whole is kept.
 
 Each DIR is one recording, or a folder of them. What is whole is left as it is, so the command may be run again. The
 original stays in its place until the repaired copy is on disk.
@@ -7,7 +7,12 @@ original stays in its place until the repaired copy is on disk.
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mivla_ros.episodes.recording.mcap_contents import Loss
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,10 +48,24 @@ def run(arguments: argparse.Namespace) -> int:
                 print(f"mivla: {error}", file=sys.stderr)
                 continue
         if arguments.json:
-            print(json.dumps({**vars(done), "folder": str(done.folder)}))
+            print(json.dumps(asdict(done) | {"folder": str(done.folder)}))
         elif not done.changed:
             print(f"{folder}: whole, {done.kept} messages, {done.seconds:.1f} s")
         else:
             verb = "would be repaired" if arguments.dry_run else "repaired"
             print(f"{folder}: {verb} ({done.fault}): {done.kept} messages, {done.seconds:.1f} s, {done.cut} bytes cut")
+            for line in (*(_words(loss, done.start_ns) for loss in done.losses), *done.notes):
+                print(f"  {line}")
     return 1 if failed else 0
+
+
+def _words(loss: "Loss", start_ns: int) -> str:
+    """One damaged stretch, times from the recording's start."""
+    where = f"bytes {loss.begin} to {loss.end}"
+    if loss.messages == {}:
+        return f"{where}: nothing of the recording lost ({loss.fault})"
+    span = f"{(loss.start_ns - start_ns) / 1e9:.2f} s to {(loss.end_ns - start_ns) / 1e9:.2f} s"
+    if loss.messages is None:
+        return f"{where}: lost, with an unknown number of messages, if any, between {span} ({loss.fault})"
+    topics = ", ".join(f"{topic} {count}" for topic, count in sorted(loss.messages.items()))
+    return f"{where}: {sum(loss.messages.values())} messages lost: {topics}; {span} ({loss.fault})"

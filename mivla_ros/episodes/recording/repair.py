@@ -2,18 +2,25 @@
 
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
-from mcap.records import Channel, Message, Schema
-from mcap.stream_reader import StreamReader
-from mcap.writer import CompressionType, Writer
+import yaml
 
 from mivla_ros.episodes.bag_writer import METADATA_RECORD, RESERVE_FILE
-from mivla_ros.episodes.recording.bag_metadata import FILE, as_yaml, bag_information, read_custom_data, write_metadata
-from mivla_ros.episodes.recording.mcap_contents import BROKEN, McapContents, Progress, finish, scan
+from mivla_ros.episodes.recording.bag_metadata import (
+    FILE,
+    KEY,
+    as_yaml,
+    bag_information,
+    read_custom_data,
+    write_metadata,
+)
+from mivla_ros.episodes.recording.mcap_contents import Loss, McapContents
+from mivla_ros.episodes.recording.mcap_copy import copy_whole
+from mivla_ros.episodes.recording.mcap_scan import Progress, scan
+from mivla_ros.episodes.recording.mcap_summary import finish
 
 SUFFIX = ".repairing"
 STOP_REASON = "stop_reason"
@@ -31,8 +38,9 @@ class RepairError(RuntimeError):
 class Repair:
     """What was found in one folder and done there. ``fault``: what was wrong; empty where all is well.
 
-    kept: messages the folder holds now. cut: bytes behind the last whole record that had to go. seconds: length of the
-    recording, by arrival times. changed: files were written (or would be, in a dry run).
+    kept: messages the folder holds now. cut: damaged bytes that had to go; losses: where they lay, and what of the
+    recording they cost. seconds: length of the recording, by arrival times; start_ns: its first. changed: files were
+    written (or would be, in a dry run). notes: what else to know.
     """
 
     folder: Path
@@ -41,6 +49,9 @@ class Repair:
     cut: int
     seconds: float
     changed: bool
+    start_ns: int = 0
+    losses: tuple[Loss, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def is_recording(folder: Path) -> bool:
@@ -67,7 +78,17 @@ def repair_recording(folder: Path, *, dry_run: bool = False, progress: Progress 
     fault = _fault(folder, file, contents)
     seconds = (contents.end_ns - contents.start_ns) / 1e9
     whole = contents.finished and not contents.unchunked
-    report = Repair(folder, fault, contents.message_count, 0 if whole else size - contents.end, seconds, bool(fault))
+    report = Repair(
+        folder=folder,
+        fault=fault,
+        kept=contents.message_count,
+        cut=sum(loss.end - loss.begin for loss in contents.losses),
+        seconds=seconds,
+        changed=bool(fault),
+        start_ns=contents.start_ns,
+        losses=tuple(contents.losses),
+        notes=_notes(contents),
+    )
     if dry_run or not fault:
         return report
     custom = contents.metadata.get(METADATA_RECORD, {}) | read_custom_data(folder)
@@ -96,27 +117,48 @@ def _fault(folder: Path, file: Path, contents: McapContents) -> str:
     if not (folder / FILE).is_file():
         return f"{FILE} is missing"
     try:
-        text = (folder / FILE).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        return f"{FILE} cannot be read: {error}"
-    if f"message_count: {contents.message_count}\n" not in text or file.name not in text:
+        said = yaml.safe_load((folder / FILE).read_text("utf-8"))[KEY]
+        described = _described(said)
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return f"{FILE} cannot be read: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+    if described != _described(bag_information(file.name, contents, {})):
         return f"{FILE} does not describe {file.name} with its {contents.message_count} messages"
     return ""
+
+
+def _described(information: dict[str, Any]) -> tuple[list[str], int, list[tuple[str, str, int]]]:
+    """What a metadata.yaml must say of a file: names, messages, and those of each topic that has any."""
+    topics: dict[tuple[str, str], int] = {}
+    for entry in information["topics_with_message_count"]:
+        topic = entry["topic_metadata"]
+        key = str(topic["name"]), str(topic["type"])
+        topics[key] = topics.get(key, 0) + int(entry["message_count"])
+    counts = sorted((name, kind, count) for (name, kind), count in topics.items() if count)
+    return [str(name) for name in information["relative_file_paths"]], int(information["message_count"]), counts
+
+
+def _notes(contents: McapContents) -> tuple[str, ...]:
+    notes = [
+        f"{count} messages of channel {number} are lost: it is declared nowhere"
+        for number, count in contents.undeclared.items()
+    ]
+    if contents.guessed:
+        notes.append("names and types of topics come from a damaged chunk: look whether they are right")
+    return tuple(notes)
 
 
 def _write_copy(file: Path, contents: McapContents, custom: dict[str, str]) -> McapContents:
     """Write the whole records and a new end beside the file, then put that in its place."""
     copy = _copy_of(file)
     free = shutil.disk_usage(file.parent).free
-    if free < contents.end:
-        raise RepairError(file.parent, f"{free / 1e6:.0f} MB free, {contents.end / 1e6:.0f} MB needed for the copy")
-    if contents.unchunked:
-        _write_in_chunks(file, copy)
-        with copy.open("rb") as stream:
-            contents = scan(stream, copy.stat().st_size)
-    else:
-        with file.open("rb") as source, copy.open("wb") as target:
-            _copy_bytes(source, target, contents.end)
+    if free < contents.size:
+        raise RepairError(file.parent, f"{free / 1e6:.0f} MB free, {contents.size / 1e6:.0f} MB needed for the copy")
+    with file.open("rb") as source, copy.open("w+b") as target:
+        copy_whole(source, target, contents, without=(METADATA_RECORD, "rosbag2"))
+        size = target.tell()
+        kept, contents = contents.message_count, scan(target, size)
+    if (contents.message_count, contents.end) != (kept, size):
+        raise RepairError(file.parent, f"the copy does not hold the same ({contents.fault}); the original is untouched")
     information = bag_information(file.name, contents, custom)
     with copy.open("r+b") as stream:
         finish(stream, contents, {METADATA_RECORD: custom, "rosbag2": {"serialized_metadata": as_yaml(information)}})
@@ -127,41 +169,3 @@ def _write_copy(file: Path, contents: McapContents, custom: dict[str, str]) -> M
             raise RepairError(file.parent, "the repaired copy does not read back; the original is untouched")
     copy.replace(file)
     return contents
-
-
-def _copy_bytes(source: BinaryIO, target: BinaryIO, count: int) -> None:
-    while count > 0:
-        block = source.read(min(count, 1 << 24))
-        if not block:
-            raise OSError("the file became shorter while it was copied")
-        target.write(block)
-        count -= len(block)
-
-
-def _write_in_chunks(source: Path, target: Path) -> None:
-    """Copy a file's readable messages one by one, so that all lie in chunks."""
-    with source.open("rb") as read, target.open("wb") as write:
-        writer = Writer(write, compression=CompressionType.NONE)
-        writer.start("ros2", "mivla_ros repair")
-        schemas: dict[int, int] = {0: 0}
-        channels: dict[int, int] = {}
-        for record in _readable(StreamReader(read).records):
-            if isinstance(record, Schema) and record.id not in schemas:
-                schemas[record.id] = writer.register_schema(record.name, record.encoding, record.data)
-            elif isinstance(record, Channel) and record.id not in channels:
-                channels[record.id] = writer.register_channel(
-                    record.topic, record.message_encoding, schemas[record.schema_id], record.metadata
-                )
-            elif isinstance(record, Message) and record.channel_id in channels:
-                writer.add_message(
-                    channels[record.channel_id], record.log_time, record.data, record.publish_time, record.sequence
-                )
-        writer.finish()
-
-
-def _readable(records: Iterator[object]) -> Iterator[object]:
-    """Records up to the file's end, or to the first that is broken."""
-    try:
-        yield from records
-    except BROKEN:
-        return
