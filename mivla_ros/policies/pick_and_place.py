@@ -70,9 +70,22 @@ class Job(Protocol):
         """Pose of the end effector that lets go of the thing, which sits in it as measured (its pose in the hand)."""
         ...
 
+    def handed_over(self, objects: Objects) -> "HandOver | None":
+        """How the thing changes hands before it is put down; None where it does not."""
+        ...
+
     def done(self, objects: Objects) -> bool:
         """Whether the thing is where it shall be."""
         ...
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """taker: name of the arm that takes over. meeting (7,): the thing's pose there; grasp (7,): the taker's there."""
+
+    taker: str
+    meeting: Array
+    grasp: Array
 
 
 @dataclass(frozen=True)
@@ -115,6 +128,10 @@ class Lifted:
         """None."""
         return ()
 
+    def handed_over(self, objects: Objects) -> HandOver | None:
+        """Not at all."""
+        return None
+
 
 class PickAndPlacePolicy:
     """Does its jobs in order; looks at what came of each and tries again what has failed."""
@@ -152,6 +169,7 @@ class PickAndPlacePolicy:
         self._tries = 0
         self._checked = False
         self._expected = np.zeros(7)
+        self._change: tuple[int, HandOver] | None = None
 
     @property
     def attempts(self) -> int:
@@ -217,6 +235,7 @@ class PickAndPlacePolicy:
         path = self._paths[self._arm]
         path.wait_until(max(other.end_ns for other in self._paths.values()))
         self._checked = False
+        self._change = None
         grasp = job.grasp(objects)
         self._expected = _seen_from(grasp, objects[job.thing])
         above = _back(grasp, o.standoff)
@@ -236,6 +255,9 @@ class PickAndPlacePolicy:
     def _plan_put(self, objects: Objects, thing_in_hand: Array) -> None:
         job, o = self._jobs[self._job], self.options
         path = self._paths[self._arm]
+        change = job.handed_over(objects)
+        if change is not None and self._arm != change.taker:
+            path, thing_in_hand = self._plan_hand_over(change, thing_in_hand, job.opening)
         down = job.put(objects, thing_in_hand)
         if not job.along_the_table:
             for pose in job.on_the_way(objects, thing_in_hand):
@@ -247,6 +269,24 @@ class PickAndPlacePolicy:
         path.rest("open", o.open_seconds, job.opening)
         path.move("retreat", _back(down, o.standoff), job.opening)
         path.rest("look", 0.7, job.opening)
+
+    def _plan_hand_over(self, change: HandOver, thing_in_hand: Array, opening: float) -> tuple[PosePath, Array]:
+        """Both arms' way to where the thing changes hands: the taker closes before the giver opens and goes. The path
+        that goes on with it, and how the thing then sits in that hand."""
+        o, giver, taker = self.options, self._paths[self._arm], self._paths[change.taker]
+        giver.move("carry", hand_for(change.meeting, thing_in_hand), CLOSED)
+        taker.forget_after(giver.segments[-1].start_ns)
+        taker.wait_until(giver.end_ns)
+        above = _back(change.grasp, o.standoff)
+        taker.move("approach", above, opening)
+        taker.move("reach", change.grasp, opening)
+        taker.rest("close", o.close_seconds, CLOSED)
+        giver.wait_until(taker.end_ns)
+        giver.rest("open", o.open_seconds, opening)
+        giver.move("retreat", _back(giver.goal, o.standoff), opening)
+        taker.wait_until(giver.end_ns)
+        self._change = (giver.end_ns, change)
+        return taker, _seen_from(change.grasp, change.meeting)
 
     def _plan_home(self, objects: Objects) -> None:
         """All arms to ready, the one that worked last going up first."""
@@ -265,6 +305,10 @@ class PickAndPlacePolicy:
         if self._job >= len(self._jobs):
             return
         job = self._jobs[self._job]
+        if self._change is not None and now_ns >= self._change[0]:
+            change = self._change[1]
+            self._arm, self._change = change.taker, None
+            self._expected = _seen_from(hands[self._arm], objects[job.thing])
         path = self._paths[self._arm]
         segment = path.at(now_ns + SOON_NS)
         left = (segment.end_ns - now_ns) / 1e9

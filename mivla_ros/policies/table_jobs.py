@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from mivla_ros.action_space import SIDES
-from mivla_ros.policies.pick_and_place import Job, Objects, hand_for, tool_pose, turned
+from mivla_ros.policies.pick_and_place import HandOver, Job, Objects, hand_for, tool_pose, turned
 from mivla_ros.policies.policy import PolicyError
 from mivla_ros.robots.profile import RobotProfile
 from mivla_ros.tabletop.acts import Act, How
@@ -24,6 +24,7 @@ CLEARANCE = 0.004  # m above where a thing ends, at which it is let go
 BEHIND = 0.024  # m behind what is pushed, where the fingers go down
 FINGER = 0.008  # m from the tool's centre to what a closed finger pushes
 PUSH_HEIGHT = 0.028  # m above the table
+MEETING, CHANGING = (0.30, 0.0, 0.06), 0.09  # m: where a thing changes hands, and its ends from its middle
 POUR_TILT, POUR_HEIGHT, POUR_BACK = 1.35, 0.15, 0.03  # rad, m, m
 
 
@@ -78,14 +79,7 @@ class TableJob:
             way, azimuth, _ = self._push(objects)
             back = pose[:2] - way * (self._half_along(pose, azimuth) + BEHIND)
             return tool_pose(np.array([*back, pose[2] + PUSH_HEIGHT]), LEAN, self._outwards(pose, objects))
-        point = pose[:3] + Rotation.from_quat(pose[3:], scalar_first=True).apply(self.how_taken.point)
-        outwards = self._outwards(point, objects)
-        if not self.how_taken.axes:
-            return tool_pose(point, LEAN, outwards)
-        turns = [_near(turned(pose) + axis - pi / 2, outwards, pi) for axis in self.how_taken.axes]
-        turn = min(turns, key=lambda turn: abs(turn - outwards))
-        # leaning sideways is out of reach sooner than straight down
-        return tool_pose(point, LEAN * max(float(np.cos(turn - outwards)), 0.0), turn)
+        return self._hold(pose, self.arm_for(objects), self._end(pose) if self.act.give_to else 0.0)
 
     def put(self, objects: Objects, thing_in_hand: Array) -> Array:
         """With the thing in its place; turned with the arm where any heading will do."""
@@ -114,6 +108,34 @@ class TableJob:
             hand_for(np.concatenate([place, r.as_quat(scalar_first=True)]), thing_in_hand)
             for r in (upright, tilted, upright)
         ]
+
+    def handed_over(self, objects: Objects) -> HandOver | None:
+        """In front of both arms: each holds it on its own side."""
+        if not self.act.give_to:
+            return None
+        thing, taker = objects[self.thing], self.arms[self.act.give_to]
+        place = np.mean([base[:3] for base in self.bases.values()], axis=0) + np.array(MEETING)
+        place[2] += objects[self.act.to][2]
+        meeting = np.concatenate([place, thing[3:]])
+        return HandOver(taker, meeting, self._hold(meeting, taker, -self._end(thing)))
+
+    def _end(self, thing: Array) -> float:
+        """Along the thing's x (m), where the giver takes it: at its own side."""
+        ahead = Rotation.from_quat(thing[3:], scalar_first=True).apply([1.0, 0.0, 0.0])[1]
+        return CHANGING * (1.0 if (ahead > 0) == (self.act.hand == "left") else -1.0)
+
+    def _hold(self, pose: Array, arm: str, along: float) -> Array:
+        """The end effector around the thing at a pose, by an arm, ``along`` its x from the usual place."""
+        where = np.array(self.how_taken.point) + [along, 0.0, 0.0]
+        point = pose[:3] + Rotation.from_quat(pose[3:], scalar_first=True).apply(where)
+        base = self.bases[arm]
+        outwards = float(np.arctan2(point[1] - base[1], point[0] - base[0]))
+        if not self.how_taken.axes:
+            return tool_pose(point, LEAN, outwards)
+        turns = [_near(turned(pose) + axis - pi / 2, outwards, pi) for axis in self.how_taken.axes]
+        turn = min(turns, key=lambda turn: abs(turn - outwards))
+        # leaning sideways is out of reach sooner than straight down
+        return tool_pose(point, LEAN * max(float(np.cos(turn - outwards)), 0.0), turn)
 
     def done(self, objects: Objects) -> bool:
         """In its place, as a judge would have it, with a little less room."""
@@ -158,8 +180,10 @@ def table_jobs(
     """A task's acts as jobs. Raises PolicyError for arms on a moving body, and for what takes two hands at once."""
     if set(bases) != {arm.name for arm in profile.arms}:
         raise PolicyError("scripted", f"has no expert for {task.name!r} by arms on a moving body", task.name)
-    if task.hands > 1:
+    if any(act.two_hands for act in task.acts):
         raise PolicyError("scripted", f"has no expert for {task.name!r}, which takes two hands at once", task.name)
+    if task.hands > len(profile.arms):
+        raise PolicyError("scripted", f"has no expert for {task.name!r} by one arm, it takes two", task.name)
     gripper = profile.arms[0].gripper
     if gripper is None:
         raise PolicyError("scripted", f"{profile.arms[0].name!r} has no gripper", profile.arms[0].name)

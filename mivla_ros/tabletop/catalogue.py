@@ -223,7 +223,7 @@ CUP_ON_SAUCER = TableTask(
 
 HAND_OVER = TableTask(
     "hand_over",
-    (_pad("pad", "green", 0.16), Thing("stick", Shape.STICK, (0.16, 0.026, 0.03), "yellow", "stick", 0.05)),
+    (_pad("pad", "green", 0.16), Thing("stick", Shape.STICK, (0.22, 0.026, 0.03), "yellow", "stick", 0.06)),
     {
         "pad": Region((0.26, 0.34), (-0.26, -0.16), STRAIGHT),
         "stick": Region((0.26, 0.33), (0.14, 0.22), (pi / 2 - 0.3, pi / 2 + 0.3)),

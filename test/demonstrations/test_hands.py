@@ -15,7 +15,7 @@ from mivla_ros.demonstrations.hands.making import HandPlan, make_hands
 from mivla_ros.demonstrations.hands.recorded import recorded_episode
 from mivla_ros.demonstrations.hands.track import HandTrack
 from mivla_ros.demonstrations.making import LIST
-from mivla_ros.episodes.egodex import HAND_COLUMNS, write
+from mivla_ros.episodes.egodex import HAND_COLUMNS
 from mivla_ros.episodes.formats import open_episodes
 from mivla_ros.episodes.inspection import inspect_episode
 from mivla_ros.episodes.unified import UnifiedEpisode
@@ -179,13 +179,11 @@ def test_a_motion_needs_words_for_what_is_done(tmp_path) -> None:
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real inputs are not there")
-def test_a_hand_in_a_video_becomes_an_episode_with_its_pictures(tmp_path) -> None:
+def test_a_hand_in_a_video_becomes_an_episode_with_its_pictures() -> None:
     landmarks, video = (SHARED / f"human_hand_video{end}" for end in ("_landmarks.npz", ".mp4"))
-    with recorded_episode(landmarks, "open and close the hand", video=video) as before:
-        write(before, tmp_path / "real.hdf5")
-        (episode,) = open_episodes(tmp_path / "real.hdf5")
+    with recorded_episode(landmarks, "open and close the hand", video=video) as episode:
         assert set(episode.streams) == {"head", "hand.right", "thumb_knuckle.right"}
-        assert len(episode) == len(episode.cameras["head_camera"].stamps_ns) > 600
-        assert inspect_episode(episode).good
-        apart = np.abs(episode.cameras["head_camera"].rgb(300).astype(int) - before.cameras["head_camera"].rgb(300))
-        assert apart.mean() < 6
+        camera = episode.cameras["head_camera"]
+        assert len(camera.stamps_ns) > 600
+        assert camera.stamps_ns[-1] == pytest.approx(episode.info.end_ns, abs=1e8)
+        assert camera.rgb(3).shape == (720, 1280, 3)
