@@ -126,7 +126,7 @@ class TableJob:
 
     def _hold(self, pose: Array, arm: str, along: float) -> Array:
         """The end effector around the thing at a pose, by an arm, ``along`` its x from the usual place."""
-        where = np.array(self.how_taken.point) + [along, 0.0, 0.0]
+        where = np.array(self.how_taken.point) + np.array([along, 0.0, 0.0])
         point = pose[:3] + Rotation.from_quat(pose[3:], scalar_first=True).apply(where)
         base = self.bases[arm]
         outwards = float(np.arctan2(point[1] - base[1], point[0] - base[0]))
