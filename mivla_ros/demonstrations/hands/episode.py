@@ -56,17 +56,21 @@ class Performance:
     seconds: float
 
 
-def task_of(name: str, seed: int) -> tuple[Task, tuple[Act, ...], tuple[Grasp, ...]]:
+def task_of(name: str, seed: int) -> Task:
     """The task as this seed has it: a declared one with things of other sizes and colours than usual, except for seeds
     divisible by four. Raises SceneError for an unknown name."""
     task = make_task(name)
+    if isinstance(task, SimulatedTableTask) and seed % 4:
+        return SimulatedTableTask(task.declared.varied(np.random.default_rng([seed, 0x7417])))
+    return task
+
+
+def acts_of(task: Task) -> tuple[tuple[Act, ...], tuple[Grasp, ...]]:
+    """What is done in a task, and where each act's thing is taken."""
     if isinstance(task, SimulatedTableTask):
-        declared = task.declared
-        if seed % 4:
-            declared = declared.varied(np.random.default_rng([seed, 0x7417]))
-        return SimulatedTableTask(declared), declared.acts, tuple(declared.grasp(act) for act in declared.acts)
-    acts = PAPER_ACTS[name]
-    return task, acts, tuple(act.grasp for act in acts if act.grasp is not None)
+        return task.declared.acts, tuple(task.declared.grasp(act) for act in task.declared.acts)
+    acts = PAPER_ACTS[task.name]
+    return acts, tuple(act.grasp for act in acts if act.grasp is not None)
 
 
 def perform(name: str, condition_name: str, seed: int, held_out: int = 1, lens: Lens | None = None) -> Performance:
@@ -75,12 +79,9 @@ def perform(name: str, condition_name: str, seed: int, held_out: int = 1, lens: 
     held_out: wordings, the last ones, that are not used. Raises SceneError, DivergedError, EvaluationError.
     """
     random = np.random.default_rng([seed, *name.encode()])
-    task, acts, grasps = task_of(name, seed)
     chosen = condition(condition_name)
-    task = chosen.task(task)
-    if isinstance(task, SimulatedTableTask):
-        acts = task.declared.acts
-        grasps = tuple(task.declared.grasp(act) for act in acts)
+    task = chosen.task(task_of(name, seed))
+    acts, grasps = acts_of(task)
     places = task.place(seed)
     moved = np.mean([places[act.thing][0] for act in acts] + [places[act.to][0] for act in acts])
     person, person_x = draw_person(random), float(moved - REACH + random.normal(0.0, 0.015))
