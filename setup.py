@@ -61,6 +61,7 @@ setup(
             "nodes/parameters/*.yaml",
             "robots/*.yaml",
             "serving/adapters/*.yaml",
+            "serving/robotwin_side/*.yml",
         ]
     },
     data_files=data_files(),

@@ -20,7 +20,7 @@ setup(
         (f"share/{PACKAGE}", ["package.xml"]),
         *(
             (f"share/{PACKAGE}/{folder}", sorted(filter(isfile, glob(f"{folder}/*"))))
-            for folder in ("launch", "config", "rviz", *sorted(glob("config/moveit/*")))
+            for folder in ("launch", "config", "config/ros2_control", "rviz", *sorted(glob("config/moveit/*")))
         ),
     ],
     zip_safe=False,

@@ -1,7 +1,8 @@
-"""Serve a policy to robots on other machines, by openpi's websocket protocol.
+"""Serve a policy to robots on other machines, by openpi's websocket protocol, or to RoboTwin's evaluation.
 
 Listens on this machine only, unless --host says otherwise. A robot of this suite is a client with policy:=openpi
-policy_url:=ws://...; openpi's own client is one too, with the adapter of its robot (--adapter). Ends on SIGINT and
+policy_url:=ws://...; openpi's own client is one too, with the adapter of its robot (--adapter). With --protocol
+robotwin (its own TCP protocol) or robotwin_ws (XPolicyLab's) RoboTwin's evaluation is the client. Ends on SIGINT and
 SIGTERM.
 """
 
@@ -17,9 +18,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--robot", default="piper", help="robot profile: a name, or a YAML file (default: piper)")
     parser.add_argument(
+        "--protocol",
+        choices=("openpi", "robotwin", "robotwin_ws"),
+        default="openpi",
+        help="what is spoken: openpi's (default), RoboTwin's own TCP protocol, or XPolicyLab's websocket one",
+    )
+    parser.add_argument(
         "--adapter",
-        default="mivla",
-        help="layout of the messages: mivla (for robots of this suite), or an adapter's name or YAML file",
+        help="layout of the messages: mivla (for robots of this suite, the default with openpi), or an adapter's name "
+        "or YAML file; robotwin is the default with its protocols",
     )
     parser.add_argument("--arm", default="", help="the arm that an adapter's 'any' means, where the robot has several")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
@@ -41,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mivla_ros.policies.policy import PolicyError
     from mivla_ros.serving.array_packing import MEBIBYTE
     from mivla_ros.serving.errors import ServingError
-    from mivla_ros.serving.serve_policy import ServedPolicy, serve_until_signal
+    from mivla_ros.serving.serve_policy import Protocol, ServedPolicy, serve_until_signal
 
     for name, low, high in (("port", 0, 65535), ("max_frame_mb", 0.01, 1024), ("max_connections", 1, 1000)):
         value = getattr(arguments, name)
@@ -51,7 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.checkpoint:
         options.append(f"checkpoint={arguments.checkpoint}")
     try:
-        served = ServedPolicy(arguments.policy, options, arguments.robot, arguments.adapter, arguments.arm)
+        protocol = Protocol(arguments.protocol)
+        adapter = arguments.adapter or protocol.adapter
+        served = ServedPolicy(arguments.policy, options, arguments.robot, adapter, arguments.arm)
         return serve_until_signal(
             served,
             host=arguments.host,
@@ -61,6 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
             private_key=arguments.tls_key,
             max_frame=round(arguments.max_frame_mb * MEBIBYTE),
             max_connections=arguments.max_connections,
+            protocol=protocol,
         )
     except (ServingError, PolicyError) as error:
         raise CommandError(str(error)) from error

@@ -33,6 +33,7 @@ from mivla_ros.robots.profile import RobotProfile, load_profile
 
 FORMAT = "bag"
 COMPRESSED, RAW = "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/Image"
+MAX_DISORDER_NS = 500_000_000  # a stamp that lies farther behind an earlier one is of another clock
 _CHANNELS = {"rgb8": (0, 1, 2), "bgr8": (2, 1, 0), "rgba8": (0, 1, 2), "bgra8": (2, 1, 0), "mono8": (0, 0, 0)}
 
 
@@ -217,6 +218,7 @@ class _Bag:
                 if not np.isfinite(position):
                     raise EpisodeError(self.path, f"{topic.name}.{name}", f"is {position}", row, "finite numbers")
                 values[row, column] = position
+        _check_order(self.path, topic.name, stamps)
         return self._stream("joints", topic, stamps, values)
 
     def _commands(self, topic: Topic) -> Stream:
@@ -277,6 +279,16 @@ class _Bag:
         return tuple(events)
 
 
+def _check_order(path: Path, key: str, stamps_ns: Stamps) -> None:
+    """Messages may overtake each other on their way and are put in order; after a clock was set back, two stretches of
+    time would be mixed. Raises EpisodeError for that."""
+    behind = np.maximum.accumulate(stamps_ns) - stamps_ns
+    if (behind > MAX_DISORDER_NS).any():
+        index = int(np.argmax(behind > MAX_DISORDER_NS))
+        text = f"stamp lies {behind[index] / 1e9:.3f} s behind an earlier one: the clock was set back"
+        raise EpisodeError(path, key, text, index, f"{MAX_DISORDER_NS / 1e9:g} s")
+
+
 def _event(name: str, message: Any, log_ns: int) -> Event | None:  # noqa: ANN401
     if name == "mivla/instruction":
         return Event(log_ns, "instruction", str(message.data))
@@ -298,6 +310,7 @@ class BagCamera:
         self._compressed = topic.type == COMPRESSED
         heads = [self._head(i) for i in range(len(topic.log_ns))]
         stamps = np.array([stamp for stamp, _ in heads], dtype=np.int64)
+        _check_order(path, topic.name, stamps)
         # a picture that came twice is one; the first stays, as in the live node's buffers
         self.stamps_ns, self._numbers = np.unique(stamps, return_index=True)
         self.frame_id = heads[0][1]

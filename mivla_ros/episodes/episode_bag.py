@@ -96,9 +96,14 @@ class EpisodeBag:
         self._write(f"/{camera}/camera_info", stamp_ns, message)
 
     def add_joints(
-        self, stamp_ns: int, names: Sequence[str], positions: Sequence[float], velocities: Sequence[float] = ()
+        self,
+        stamp_ns: int,
+        names: Sequence[str],
+        positions: Sequence[float],
+        velocities: Sequence[float] = (),
+        log_ns: int | None = None,
     ) -> None:
-        """Measured joints (rad, m; rad/s, m/s)."""
+        """Measured joints (rad, m; rad/s, m/s). log_ns: when they arrived, where that is not the stamp."""
         message = self._types["sensor_msgs/msg/JointState"](
             header=self._header(stamp_ns),
             name=list(names),
@@ -106,7 +111,7 @@ class EpisodeBag:
             velocity=np.asarray(velocities, dtype=np.float64),
             effort=np.empty(0),
         )
-        self._write("/joint_states", stamp_ns, message)
+        self._write("/joint_states", stamp_ns if log_ns is None else log_ns, message)
 
     def add_commands(self, due_ns: int, names: Sequence[str], positions: Sequence[float]) -> None:
         """Joints as commanded for a moment: what becomes the action of training."""

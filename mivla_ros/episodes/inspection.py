@@ -1,6 +1,6 @@
 """A recorded episode looked through as a whole: what makes it bad for training, and what to know of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import nan
 from pathlib import Path
@@ -68,10 +68,16 @@ class Inspection:
         return not any(finding.level == BAD for finding in self.findings)
 
 
-def inspect_ref(ref: EpisodeRef, robot: str = "", limits: InspectionLimits | None = None) -> Inspection:
-    """Look through one episode; one that cannot be read has its error as a finding."""
+def inspect_ref(
+    ref: EpisodeRef,
+    robot: str = "",
+    limits: InspectionLimits | None = None,
+    topics: Mapping[str, str] | None = None,
+) -> Inspection:
+    """Look through one episode; one that cannot be read has its error as a finding. robot, topics: as for
+    ``read_episode``."""
     try:
-        with read_episode(ref, robot) as episode:
+        with read_episode(ref, robot, topics) as episode:
             inspection = inspect_episode(episode, limits, _recorder_says(ref, episode, robot, limits))
         damage = _damage(ref.path) if ref.format == bag_reader.FORMAT else []
         return replace(inspection, findings=(*damage, *inspection.findings))

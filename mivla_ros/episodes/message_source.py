@@ -99,7 +99,8 @@ def open_source(path: Path) -> MessageSource:
             if file.parent.resolve() != path.resolve() or not file.is_file():
                 raise EpisodeError(path / METADATA_FILE, "relative_file_paths", f"{file.name!r} is not in the folder")
         custom = described.get("custom_data") or {}
-        if files and all(file.suffix == ".mcap" for file in files):
+        packed = str(described.get("compression_mode") or "").lower() == "message"  # each message by itself
+        if files and not packed and all(file.suffix == ".mcap" for file in files):
             return McapSource(path, files, {str(k): str(v) for k, v in custom.items()})
         return RosbagsSource(path, {str(k): str(v) for k, v in custom.items()})
     if path.suffix == ".mcap":
@@ -203,7 +204,7 @@ def _fields(definition: str) -> list[str]:
 
 
 class RosbagsSource:
-    """SQLite bags of ROS 2 and bags of ROS 1, read through rosbags."""
+    """SQLite bags of ROS 2, those with packed messages or files, and bags of ROS 1, read through rosbags."""
 
     def __init__(self, path: Path, custom_data: Mapping[str, str]) -> None:
         from rosbags.rosbag1 import Reader as Reader1

@@ -21,6 +21,7 @@ from mivla_ros.episodes.formats import EpisodeRef, read_episode
 from mivla_ros.episodes.parallel import map_unordered
 from mivla_ros.episodes.running_statistics import QUANTILES, RunningStatistics
 from mivla_ros.episodes.unified import ActionSource, Rows, UnifiedEpisode
+from mivla_ros.robots.profile import load_profile
 
 VERSION = 1
 SPACES = {"human": action_space.HUMAN, "robot": action_space.ROBOT, "eef": action_space.EEF}
@@ -84,9 +85,12 @@ def files_of(ref: EpisodeRef) -> list[Path]:
     return [ref.path]
 
 
-def part_key(ref: EpisodeRef, options: StatisticsOptions, robot: str) -> str:
-    """A name for an episode's part: it changes with the files' names, sizes and times, and with the options."""
+def part_key(ref: EpisodeRef, options: StatisticsOptions, robot: str, topics: Mapping[str, str] | None = None) -> str:
+    """A name for an episode's part: it changes with the files' names, sizes and times, with the options, the robot's
+    profile where one is named, and the topics."""
     words = [str(VERSION), json.dumps(asdict(options)), robot, ref.format, str(ref.index), ref.path.name]
+    words += [load_profile(robot).hash] if robot else []
+    words += [json.dumps(dict(topics), sort_keys=True)] if topics else []
     for one in files_of(ref):
         found = one.stat()
         words += [one.name, str(found.st_size), str(found.st_mtime_ns)]
@@ -99,12 +103,13 @@ class _Job:
     file: Path
     options: StatisticsOptions
     robot: str
+    topics: Mapping[str, str]
 
 
 def _make_part(job: _Job) -> str:
     """Compute and store one part; the error in words, empty where it went well."""
     try:
-        with read_episode(job.ref, job.robot) as episode:
+        with read_episode(job.ref, job.robot, job.topics) as episode:
             save_part(episode_part(episode, job.options), job.file)
     except (EpisodeError, ValueError) as error:
         return str(error)
@@ -184,6 +189,7 @@ def make_statistics(
     workers: int = 1,
     where: str = "processes",
     words: str = "",
+    topics: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """Statistics of episodes into ``out`` (JSON), and the errors of those that could not be read, which are left out.
 
@@ -192,8 +198,9 @@ def make_statistics(
     """
     chosen = options or StatisticsOptions()
     folder = out.with_suffix(".parts")
-    files = [folder / f"{part_key(ref, chosen, robot)}.npz" for ref in refs]
-    jobs = [_Job(r, f, chosen, robot) for r, f in zip(refs, files, strict=True) if not f.exists()]
+    named = dict(topics or {})
+    files = [folder / f"{part_key(ref, chosen, robot, named)}.npz" for ref in refs]
+    jobs = [_Job(r, f, chosen, robot, named) for r, f in zip(refs, files, strict=True) if not f.exists()]
     errors = [text for _, text in map_unordered(_make_part, jobs, workers, where, words) if text]
     known = [file for file in files if file.exists()]
     if not known:

@@ -135,15 +135,20 @@ class HardwareNode(Node):
     def _on_tick(self, number: int) -> None:
         session, now_ns = self._sessions[number], self._now_ns
         self._send(number, session.tick(now_ns))
-        way = session.stage(now_ns).partition(":")[0]
-        if way != self._ways.get(number, ""):
-            self._ways[number] = way
-            self.get_logger().info(f"{session.dialect.name}: on its way, {way}" if way else self._arrived(session))
-            self._diagnostics.force_update()
+        self._tell_way(number, session.stage(now_ns).partition(":")[0])
         self._tell(number)
 
-    def _arrived(self, session: Session) -> str:
-        return f"{session.dialect.name}: " + ("takes commands" if session.enabled else "let go")
+    def _tell_way(self, number: int, way: str) -> None:
+        """Say each step of a driver that takes commands only after some, and when it does."""
+        if way == self._ways.get(number, ""):
+            return
+        self._ways[number] = way
+        session = self._sessions[number]
+        if way:
+            self.get_logger().info(f"{session.dialect.name}: on its way, {way}")
+        elif session.reason.reason is Reason.NONE:
+            self.get_logger().info(f"{session.dialect.name}: {'takes commands' if session.enabled else 'let go'}")
+        self._diagnostics.force_update()
 
     def _send(self, number: int, sends: tuple[Send, ...]) -> None:
         for send in sends:

@@ -8,7 +8,7 @@ ever executed.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgpack
@@ -27,23 +27,24 @@ MAX_ITEMS = 100_000  # entries of all lists and maps of a frame; a byte on the w
 MAX_DEPTH = 32
 
 
-def pack(message: object) -> bytes:
-    """A message as one frame. Raises FrameError for arrays of objects, records or complex numbers, and for anything
-    else that msgpack does not carry.
+def pack(message: object, encode: Callable[[object], object] | None = None) -> bytes:
+    """A message as one frame. encode: how arrays and scalars are written, where not as openpi does. Raises FrameError
+    for arrays of objects, records or complex numbers, and for anything else that msgpack does not carry.
     """
     try:
-        return bytes(msgpack.packb(message, default=_encode))
+        return bytes(msgpack.packb(message, default=encode or _encode))
     except FrameError:
         raise
     except (TypeError, ValueError, OverflowError) as error:
         raise FrameError("message", f"cannot be packed: {error}") from error
 
 
-def unpack(frame: bytes, limit: int = 1 << 30) -> Any:  # noqa: ANN401
+def unpack(frame: bytes, limit: int = 1 << 30, decode: Callable[[dict[Any, Any]], object] | None = None) -> Any:  # noqa: ANN401
     """The message of a frame. Arrays are read-only views of the frame's bytes.
 
-    limit: bytes a frame may have. Raises FrameError naming the entry for everything that is not well formed, before
-    memory for it is taken: no array may claim another size than it brings along.
+    limit: bytes a frame may have. decode: a map as what it stands for, where not as openpi does. Raises FrameError
+    naming the entry for everything that is not well formed, before memory for it is taken: no array may claim another
+    size than it brings along.
     """
     if len(frame) > limit:
         raise FrameError("frame", f"has {len(frame)} bytes, limit {limit}")
@@ -55,7 +56,7 @@ def unpack(frame: bytes, limit: int = 1 << 30) -> Any:  # noqa: ANN401
         count += len(entry) + 1
         if count > MAX_ITEMS:
             raise FrameError("frame", f"holds more than {MAX_ITEMS} entries")
-        return _decode(entry) if isinstance(entry, dict) else entry
+        return (decode or _decode)(entry) if isinstance(entry, dict) else entry
 
     try:
         message = msgpack.unpackb(
@@ -77,11 +78,13 @@ def unpack(frame: bytes, limit: int = 1 << 30) -> Any:  # noqa: ANN401
     return message
 
 
-def unpack_map(frame: bytes | str, limit: int = 1 << 30) -> dict[str, Any]:
+def unpack_map(
+    frame: bytes | str, limit: int = 1 << 30, decode: Callable[[dict[Any, Any]], object] | None = None
+) -> dict[str, Any]:
     """A frame that must be binary and hold a map with text keys, as every frame of the protocol does."""
     if isinstance(frame, str):
         raise FrameError("frame", "is text, must be binary")
-    message = unpack(frame, limit)
+    message = unpack(frame, limit, decode)
     if not isinstance(message, dict) or not all(isinstance(key, str) for key in message):
         raise FrameError("frame", f"holds {type(message).__name__}, must hold a map with texts as keys")
     return message
@@ -89,36 +92,36 @@ def unpack_map(frame: bytes | str, limit: int = 1 << 30) -> dict[str, Any]:
 
 def _encode(value: object) -> object:
     if isinstance(value, np.ndarray):
-        _refuse_kind(value.dtype)
-        return {
-            MARK_ARRAY: True,
-            DATA: value.data.cast("B") if value.flags.c_contiguous and value.nbytes else value.tobytes(),
-            DTYPE: value.dtype.str,
-            SHAPE: value.shape,
-        }
+        return {MARK_ARRAY: True, DATA: bytes_of(value), DTYPE: carried(value.dtype), SHAPE: value.shape}
     if isinstance(value, np.generic):
-        _refuse_kind(value.dtype)
+        carried(value.dtype)
         return {MARK_SCALAR: True, DATA: value.item(), DTYPE: value.dtype.str}
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{type(value).__name__} is not carried")
 
 
-def _refuse_kind(dtype: np.dtype[Any]) -> None:
+def bytes_of(array: np.ndarray[Any, Any]) -> bytes | memoryview:
+    """An array's values in C order, without a copy where that is possible."""
+    return array.data.cast("B") if array.flags.c_contiguous and array.nbytes else array.tobytes()
+
+
+def carried(dtype: np.dtype[Any]) -> str:
+    """A type's name on the wire, such as "<f4". Raises FrameError for objects, records and complex numbers."""
     if dtype.kind not in KINDS or not _DTYPE.match(dtype.str):
         raise FrameError("array", f"type {dtype.str!r} is not carried, only numbers, truth values and texts are")
+    return dtype.str
 
 
 def _decode(entry: dict[Any, Any]) -> object:
     if MARK_ARRAY in entry:
-        return _array(entry, _shape(entry.get(SHAPE)))
+        return array_of(entry.get(DTYPE), entry.get(SHAPE), entry.get(DATA))
     if MARK_SCALAR in entry:
         return _scalar(entry)
     return entry
 
 
-def _dtype(entry: dict[Any, Any]) -> np.dtype[Any]:
-    name = entry.get(DTYPE)
+def _dtype(name: object) -> np.dtype[Any]:
     if not isinstance(name, str) or not _DTYPE.match(name):
         raise FrameError("array", f"type is {str(name)[:60]!r}, must be of numbers, truth values or texts")
     try:
@@ -128,7 +131,7 @@ def _dtype(entry: dict[Any, Any]) -> np.dtype[Any]:
 
 
 def _scalar(entry: dict[Any, Any]) -> object:
-    dtype, value = _dtype(entry), entry.get(DATA)
+    dtype, value = _dtype(entry.get(DTYPE)), entry.get(DATA)
     if not isinstance(value, bool | int | float | str | bytes):
         raise FrameError("scalar", f"data is of type {type(value).__name__}, must be a plain value")
     try:
@@ -147,8 +150,9 @@ def _shape(shape: object) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _array(entry: dict[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    dtype, data = _dtype(entry), entry.get(DATA)
+def array_of(dtype_name: object, shape_given: object, data: object) -> np.ndarray[Any, Any]:
+    """The array that a wire says so of. Raises FrameError unless all three fit each other."""
+    dtype, shape = _dtype(dtype_name), _shape(shape_given)
     if not isinstance(data, bytes):
         raise FrameError("array", f"data is of type {type(data).__name__}, must be bytes")
     wanted = math.prod(shape) * dtype.itemsize

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Sequence
+from enum import StrEnum
 
 from mivla_ros.kinematics import chain_from_urdf, forward_kinematics
 from mivla_ros.policies.options import split_options
@@ -14,11 +15,28 @@ from mivla_ros.robots.profile import load_profile
 from mivla_ros.serving.adapter import load_adapter
 from mivla_ros.serving.adapter_layout import AdapterLayout
 from mivla_ros.serving.credentials import is_loopback, read_api_key, server_tls
+from mivla_ros.serving.errors import ServingError
 from mivla_ros.serving.layout import Layout, Message, metadata_of
 from mivla_ros.serving.native import NATIVE, NativeLayout
+from mivla_ros.serving.robotwin import ROBOTWIN
+from mivla_ros.serving.robotwin_tcp import RoboTwinTcpServer
+from mivla_ros.serving.robotwin_ws import RoboTwinServer
 from mivla_ros.serving.server import PolicyServer, ServerOptions
 
 log = logging.getLogger(__name__)
+
+
+class Protocol(StrEnum):
+    """What is spoken on the wire."""
+
+    OPENPI = "openpi"
+    ROBOTWIN = "robotwin"
+    ROBOTWIN_WS = "robotwin_ws"
+
+    @property
+    def adapter(self) -> str:
+        """The layout where none is named."""
+        return NATIVE if self is Protocol.OPENPI else ROBOTWIN
 
 
 class ServedPolicy:
@@ -71,8 +89,11 @@ def serve_until_signal(
     private_key: str = "",
     max_frame: int = ServerOptions.max_frame,
     max_connections: int = ServerOptions.max_connections,
+    protocol: Protocol = Protocol.OPENPI,
 ) -> int:
-    """Serve until SIGINT or SIGTERM; 0. Raises ServingError for keys, certificates and addresses."""
+    """Serve until SIGINT or SIGTERM; 0. Raises ServingError for keys, certificates, addresses and adapters."""
+    if protocol is Protocol.ROBOTWIN and (api_key_file or certificate or private_key):
+        raise ServingError(str(protocol), "its clients know neither keys nor TLS; use an SSH tunnel")
     options = ServerOptions(
         host=host,
         port=port,
@@ -88,16 +109,22 @@ def serve_until_signal(
             log.warning("no API key: whoever reaches %s may use the policy (--api-key-file)", host)
         elif options.tls is None:
             log.warning("no TLS: the API key can be read on the way (--tls-cert, --tls-key, or an SSH tunnel)")
-    asyncio.run(_serve(served, options))
+    asyncio.run(_serve(served, _server(served, options, protocol)))
     return 0
 
 
-async def _serve(served: ServedPolicy, options: ServerOptions) -> None:
+def _server(served: ServedPolicy, options: ServerOptions, protocol: Protocol) -> PolicyServer | RoboTwinTcpServer:
+    if protocol is Protocol.ROBOTWIN:
+        return RoboTwinTcpServer(served, served.layout, options, served.release)
+    kind = PolicyServer if protocol is Protocol.OPENPI else RoboTwinServer
+    return kind(served, served.layout, served.metadata, options, served.release)
+
+
+async def _serve(served: ServedPolicy, server: PolicyServer | RoboTwinTcpServer) -> None:
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
     for kind in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(kind, ending.set)
-    server = PolicyServer(served, served.layout, served.metadata, options, served.release)
     try:
         await server.start()
         spec = served.spec

@@ -1,15 +1,12 @@
 """A policy server by openpi's protocol: a policy of its own for every connection, one inference at a time."""
 
-import asyncio
 import http
 import logging
 import ssl
 import time
 import traceback
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -21,6 +18,7 @@ from mivla_ros.serving.array_packing import MEBIBYTE, pack, unpack_map
 from mivla_ros.serving.credentials import is_authorized
 from mivla_ros.serving.errors import FrameError, ServingError
 from mivla_ros.serving.layout import Layout, Message
+from mivla_ros.serving.policy_session import PolicySession, PolicyWorker
 
 HEALTH_PATH = "/healthz"
 MAX_REASON = 120  # bytes of a close frame's reason; the protocol allows 123
@@ -44,36 +42,11 @@ class ServerOptions:
     ping: float = 20.0
 
 
-@dataclass
-class _Session:
-    """What belongs to one connection."""
-
-    policy: Policy
-    layout: Layout
-    begun: tuple[object, ...] | None = None
-    answered: int = field(default=0)
-
-    def answer(self, message: Message) -> Message:
-        """One inference; begins anew where words, seed or episode are others than before. Runs in the worker."""
-        request = self.layout.request_from_message(message, time.time_ns())
-        beginning = (request.observation.instruction, request.seed, request.episode)
-        if beginning != self.begun:
-            self.policy.reset(request.observation.instruction, request.seed)
-            self.begun = beginning
-        started = time.perf_counter()
-        actions = self.policy.infer(request.observation, request.progress)
-        seconds = time.perf_counter() - started
-        reply = self.layout.actions_to_message(actions, request)
-        reply["policy_timing"] = {"infer_ms": 1e3 * seconds}
-        self.answered += 1
-        return reply
-
-
 class PolicyServer:
     """Serves until ``close``. ``address`` is known after ``start``.
 
-    Policies are made, asked and closed in one worker thread, so that they may share a device; the event loop only
-    moves frames, and answers health checks meanwhile. Whatever a client sends ends its own connection at worst.
+    Policies live in one worker thread; the event loop only moves frames, and answers health checks meanwhile. Whatever
+    a client sends ends its own connection at worst.
     """
 
     def __init__(
@@ -84,13 +57,10 @@ class PolicyServer:
         options: ServerOptions | None = None,
         release: Callable[[Policy], None] | None = None,
     ) -> None:
-        """make_policy: one for each connection; raises PolicyError where it cannot. release: takes it back when the
-        connection has ended and the policy has not failed. Both are called in the worker.
-        """
+        """make_policy, release: as of ``PolicyWorker``. metadata: what is said first of all."""
         self.options = options or ServerOptions()
-        self._make_policy, self._release, self._layout = make_policy, release or _close, layout
-        self._metadata = pack(metadata)
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="inference")
+        self._layout, self._metadata = layout, metadata
+        self._worker = PolicyWorker(make_policy, release)
         self._server: Server | None = None
         self._open = 0
 
@@ -133,7 +103,7 @@ class PolicyServer:
             self._server.close()
             await self._server.wait_closed()
             self._server = None
-        self._worker.shutdown(wait=False, cancel_futures=True)
+        self._worker.close()
 
     def _on_request(self, connection: ServerConnection, request: Request) -> Response | None:
         if request.path == HEALTH_PATH:
@@ -152,10 +122,10 @@ class PolicyServer:
         self._open += 1
         peer = _peer(connection)
         log.info("%s connected", peer)
-        session: _Session | None = None
-        release = self._release
+        session: PolicySession | None = None
+        failed = False
         try:
-            session = _Session(await self._work(self._make_policy), self._layout)
+            session = await self._worker.begin(self._layout)
             await self._converse(connection, session)
         except ConnectionClosed as closed:
             received = closed.rcvd or closed.sent
@@ -163,7 +133,7 @@ class PolicyServer:
         except FrameError as error:
             await self._fail(connection, str(error))
         except Exception as error:  # a policy is foreign code; whatever it raises must not end the server
-            release = _close
+            failed = True
             if not isinstance(error, ServingError | PolicyError):
                 log.error("%s: %s", peer, traceback.format_exc())
             words = str(error) if isinstance(error, ServingError | PolicyError) else f"{type(error).__name__}: {error}"
@@ -172,17 +142,17 @@ class PolicyServer:
             self._open -= 1
             if session is not None:
                 log.info("%s: %d answers", peer, session.answered)
-                await asyncio.shield(self._work(release, session.policy))
+                await self._worker.end(session, failed)
 
-    async def _converse(self, connection: ServerConnection, session: _Session) -> None:
-        await connection.send(self._metadata)
+    async def _converse(self, connection: ServerConnection, session: PolicySession) -> None:
+        await connection.send(pack(self._metadata))
         total_ms = 0.0
         while True:
             frame = await connection.recv()
             began = time.monotonic()
             message = unpack_map(frame, self.options.max_frame)
             inference_began = time.monotonic()
-            reply = await self._work(session.answer, message)
+            reply = await self._worker.do(session.answer, message)
             reply["server_timing"] = {"infer_ms": 1e3 * (time.monotonic() - inference_began)}
             if total_ms:
                 reply["server_timing"]["prev_total_ms"] = total_ms
@@ -198,13 +168,6 @@ class PolicyServer:
             await connection.close(CloseCode.INTERNAL_ERROR, reason)
         except ConnectionClosed:
             return
-
-    async def _work(self, task: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401
-        return await asyncio.get_running_loop().run_in_executor(self._worker, task, *arguments)
-
-
-def _close(policy: Policy) -> None:
-    policy.close()
 
 
 def _peer(connection: ServerConnection) -> str:

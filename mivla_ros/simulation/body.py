@@ -5,7 +5,7 @@ to its set-point with the profile's stiffness and damping, which stand for the l
 with the controller that keeps balance. The arms' drives carry the arms' weight, and the reaction of that goes into
 the body, as on a real robot; the load of the ready posture is balanced, so the body stands at its stance there and
 leans when an arm reaches out, speeds up or lifts something. The feet never slip or lift off: that is not modelled
-(docs/locoman.md).
+(docs/robots.md).
 """
 
 import mujoco

@@ -1,4 +1,4 @@
-"""MoveIt's files name what the descriptions have, as far as can be told without MoveIt (docs/moveit.md)."""
+"""MoveIt's files name what the descriptions have, as far as can be told without MoveIt (docs/robots.md)."""
 
 from pathlib import Path
 from xml.etree import ElementTree

@@ -75,6 +75,24 @@ def test_a_bag_that_names_no_robot_asks_for_one(tmp_path: Path) -> None:
         assert episode.info.robot == "piper"
 
 
+@pytest.mark.parametrize(("jump", "refused"), [(-0.02, False), (-20.0, True)])
+def test_messages_may_overtake_each_other_but_no_clock_is_set_back(tmp_path: Path, jump: float, refused: bool) -> None:
+    from mivla_ros.episodes.episode_bag import EpisodeBag
+
+    profile = load_profile("piper")
+    with EpisodeBag(tmp_path / "bag", profile, "x") as bag:
+        for i in range(100):
+            log_ns = START_NS + i * 10_000_000
+            stamp = log_ns + (round(jump * 1e9) if i in (60, 61) else 0)
+            bag.add_joints(stamp, profile.joint_names, joints_at(i / 100).tolist(), log_ns=log_ns)
+    with read(tmp_path / "bag") as episode:
+        if refused:
+            with pytest.raises(EpisodeError, match=r"/joint_states\[60\]: stamp lies 19.990 s behind .*limit: 0.5 s"):
+                len(episode.streams["joints"])
+        else:
+            assert (np.diff(episode.streams["joints"].stamps_ns) >= 0).all()
+
+
 def test_a_gap_in_the_joints_takes_its_moments_away(tmp_path: Path) -> None:
     from mivla_ros.episodes.episode_bag import EpisodeBag
 

@@ -8,8 +8,10 @@ import cv2
 import pytest
 
 from mivla_ros.commands.main import main
+from mivla_ros.episodes.episode_bag import EpisodeBag
 from mivla_ros.episodes.video_file import VideoFile
-from test.episodes.recordings import write_egodex, write_piper_bag
+from mivla_ros.robots.profile import load_profile
+from test.episodes.recordings import START_NS, joints_at, picture, write_egodex, write_piper_bag
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +56,20 @@ def test_audit_finds_nothing_wrong_with_good_ones_and_names_what_is(folder: Path
     assert "instruction: nobody said" in printed
     assert "length: 0.3" in printed or "length: 0.4" in printed
     assert "2 bad" in printed
+
+
+def test_audit_says_where_episodes_of_one_robot_have_other_rates(folder: Path, tmp_path: Path, capsys) -> None:
+    shutil.copytree(folder / "bags/0", tmp_path / "at_15")
+    profile = load_profile("piper")
+    with EpisodeBag(tmp_path / "at_10", profile, "x", "success") as bag:
+        for i in range(151):
+            bag.add_joints(START_NS + i * 10_000_000, profile.joint_names, joints_at(i / 100).tolist())
+        for i in range(15):
+            for camera in profile.cameras:
+                bag.add_rgb(camera.name, START_NS + i * 100_000_000, picture(i))
+    main(["episodes", "audit", str(tmp_path), "--workers", "1", "--json"])
+    said = _json(capsys)["mixed_rates"]
+    assert said == [f"piper {camera.name}: [10.0, 15.0] Hz" for camera in profile.cameras]
 
 
 def test_audit_finds_a_flipped_bit_that_no_reader_sees(folder: Path, tmp_path: Path, capsys) -> None:

@@ -125,6 +125,12 @@ def test_a_bag_becomes_a_lerobot_set_and_comes_back(tmp_path: Path) -> None:
         np.testing.assert_array_equal(bag.streams["joints"].values, again.streams["joints"].values)
 
 
+def _put(file: h5py.File, key: str, values: np.ndarray) -> None:
+    group = key if key in file else key.rpartition("/")[0]
+    del file[group]
+    file[key] = values
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -132,8 +138,15 @@ def test_a_bag_becomes_a_lerobot_set_and_comes_back(tmp_path: Path) -> None:
         (lambda f: f["transforms/leftHand"].__setitem__((slice(None), slice(0, 3), 3), 1200.0), "metres are expected"),
         (lambda f: f.__delitem__("transforms/rightThumbTip"), "rightThumbTip: is missing"),
         (lambda f: f["transforms/camera"].__setitem__((2, slice(0, 3), slice(0, 3)), 0.0), r"camera\[2\].*rigid"),
+        (
+            lambda f: _put(f, "transforms/rightHand", np.zeros((12, 3, 4))),
+            r"shape \(12, 3, 4\).*12, 4, 4",
+        ),
+        (lambda f: _put(f, "transforms/camera", np.zeros((0, 4, 4))), r"camera: has 0 rows \(limit: 1 to"),
+        (lambda f: _put(f, "transforms/leftHand", np.tile(np.eye(4), (6, 1, 1))), r"leftHand: has shape \(6, 4, 4\)"),
+        (lambda f: _put(f, "transforms/leftHand/x", np.zeros(1)), r"leftHand: is a group \(limit: a data set"),
     ],
-    ids=["NaN", "millimetres", "missing joint", "no rotation"],
+    ids=["NaN", "millimetres", "missing joint", "no rotation", "wrong shape", "no rows", "another rate", "group"],
 )
 def test_what_is_wrong_is_named_with_file_key_and_row(tmp_path: Path, change, words: str) -> None:
     path = write_egodex(tmp_path / "0.hdf5", frames=12)

@@ -26,7 +26,7 @@ def _ask(what: str, root: Path, home: Path) -> dict:
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
     environment |= {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     command = [str(PYTHON), lerobot_client.__file__, what, str(root)]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250, check=False)
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
     assert result.returncode == 0, result.stderr[-3000:]
     return json.loads(result.stdout.splitlines()[-1])
 

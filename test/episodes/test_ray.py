@@ -28,7 +28,7 @@ def _on_ray(*command: str) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=900,
         check=False,
     )
     assert result.returncode == 0, result.stderr[-3000:]

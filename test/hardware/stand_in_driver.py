@@ -17,6 +17,7 @@ from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
 from mivla_ros.hardware.dialect import Send
+from test.hardware.stand_in_cameras import Cameras
 from test.hardware.stand_in_ros2_control import ControllerManager
 from test.hardware.vendor_drivers import PiperRosDriver
 
@@ -178,6 +179,7 @@ KINDS = {
     "agx_arm_ros": StandIn,
     "arx_x5": ArxStandIn,
     "locoman": LocoManStandIn,
+    "cameras": lambda options: Cameras(options.robot, options.blur, options.swap),
     "ros2_control": lambda options: ControllerManager(options.robot),
 }
 
@@ -191,7 +193,9 @@ def main() -> None:
     parser.add_argument("--bus-off-after", type=float, default=-1.0, help="s until feedback ends for good")
     parser.add_argument("--refuse-enable", action="store_true", help="or the mode, of a LocoMan")
     parser.add_argument("--freeze-after", type=float, default=-1.0, help="s until a LocoMan repeats its state")
-    parser.add_argument("--robot", default="piper", help="whose controllers ros2_control has")
+    parser.add_argument("--robot", default="piper", help="whose controllers, or cameras, there are")
+    parser.add_argument("--blur", default="", help="camera that is out of focus")
+    parser.add_argument("--swap", action="store_true", help="head and wrist camera are swapped")
     parser.add_argument("--variant", default="human2locoman", help="whose mode numbers a LocoMan has")
     parser.add_argument("--motor-lost-after", type=float, default=-1.0, help="s until a motor does not answer")
     parser.add_argument("--negate", type=int, default=0, help="joint whose feedback has the wrong sign")

@@ -111,15 +111,15 @@ class ControllerManager(Node):
         controller.take(message, self._now)
 
     def _on_period(self) -> None:
+        names: list[str] = []
+        positions: list[float] = []
         message = JointState()
         message.header.stamp = self.get_clock().now().to_msg()
         # grippers first and one more joint: a broadcaster's order is the hardware's, and it publishes all there is
         for controller in reversed(self._controllers):
             controller.update(self._now)
-            message.name += list(controller.joints)
-            message.position += controller.row.tolist()
-        message.name += ["a_joint_of_somebody_else"]
-        message.position += [0.0]
-        message.velocity = [0.0] * len(message.name)
-        message.effort = [float("nan")] * len(message.name)
+            names += controller.joints
+            positions += controller.row.tolist()
+        message.name, message.position = [*names, "a_joint_of_somebody_else"], [*positions, 0.0]
+        message.velocity, message.effort = [0.0] * len(message.name), [float("nan")] * len(message.name)
         self._publisher.publish(message)

@@ -1,5 +1,6 @@
 """agx_arm_ros, ARX's controller, arx5-sdk and LocoMan: units, orders, modes and names."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,7 @@ from mivla_ros.hardware.agx_arm_ros import AgxArmRos
 from mivla_ros.hardware.arx_gripper import ArmEnd, arx_gripper
 from mivla_ros.hardware.arx_x5 import ArxMode, ArxX5, ArxX5Options
 from mivla_ros.hardware.dialect import Dialect
-from mivla_ros.hardware.drivers import make_dialects
+from mivla_ros.hardware.drivers import controllers_of, make_dialects
 from mivla_ros.hardware.errors import HardwareError
 from mivla_ros.hardware.locoman import (
     STATE_JOINTS,
@@ -150,6 +151,17 @@ def test_locoman_command_is_where_forward_kinematics_says() -> None:
     assert data[6:9] == pytest.approx(np.add(trunk.apply(pose[:3]), (0.1, 0.2, 0.3)))
     turned = trunk * Rotation.from_quat(pose[3:], scalar_first=True)
     assert (Rotation.from_euler("xyz", data[9:12]) * turned.inv()).magnitude() < 1e-9
+
+
+def test_locoman_body_goes_where_a_profile_may_command_it() -> None:
+    profile = replace(LOCOMAN, body=replace(LOCOMAN.body, commanded=("body_yaw", "body_pitch")))
+    ((dialect, arms),) = make_dialects("locoman", profile, URDF, {"bimanual_unlocked": "true"})
+    assert controllers_of(arms, profile.body)["body_controller"] == ("body_yaw", "body_pitch")
+    dialect.read("robot_state", state())
+    data = dialect.command({**some(dialect), "body_yaw": 0.2, "body_pitch": -0.1})[0].fields["data"]
+    assert data[:6] == [0.0, 0.0, 0.0, 0.0, -0.1, 0.2]  # x y z roll pitch yaw
+    with pytest.raises(HardwareError, match="body_yaw"):
+        dialect.command({name: 0.1 for name in dialect.joints if name != "body_yaw"})
 
 
 def test_locoman_gripper_moves_by_no_more_than_the_robot_allows() -> None:

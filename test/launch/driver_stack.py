@@ -5,10 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import yaml
+from mivla_bringup.robot_launch import LATENESS
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from mivla_ros.episodes.episode_bag import EpisodeBag
@@ -27,19 +29,30 @@ NO_CAMERAS = {
 
 
 def blind(robot: str, folder: Path) -> str:
-    """The robot's profile without cameras: none are here."""
+    """The robot's profile without cameras."""
+    return _profile(robot, folder, {"cameras": [], "description_arguments": NO_CAMERAS[robot]})
+
+
+def seeing(robot: str, folder: Path) -> str:
+    """The robot's profile with its cameras, at a rate that a busy machine keeps up."""
     data = yaml.safe_load((ROOT / "mivla_ros" / "robots" / f"{robot}.yaml").read_text("utf-8"))
-    data["cameras"], data["description_arguments"] = [], NO_CAMERAS[robot]
+    return _profile(robot, folder, {"cameras": [camera | {"rate": 5.0} for camera in data["cameras"]]})
+
+
+def _profile(robot: str, folder: Path, changes: dict[str, Any]) -> str:
+    data = yaml.safe_load((ROOT / "mivla_ros" / "robots" / f"{robot}.yaml").read_text("utf-8"))
+    data |= changes
     data["joint_state_rate"] = 50.0  # what a busy machine keeps up
-    file = folder / f"{robot}_blind.yaml"
+    file = folder / f"{robot}_test.yaml"
     file.write_text(yaml.safe_dump(data), "utf-8")
     return str(file)
 
 
 def patient(robot: str, folder: Path) -> str:
-    """A launch argument: the robot's parameters, and an adapter that bears a busy machine's pauses."""
+    """A launch argument: the robot's parameters, and nodes that bear a busy machine's pauses."""
     data = yaml.safe_load((ROOT / "mivla_bringup" / "config" / f"{robot}.yaml").read_text("utf-8")) or {}
     data["/**/hardware"] = {"ros__parameters": {"silence": 3.0}}
+    data["/**/retargeting"] = {"ros__parameters": {"resumes_after": LATENESS}}
     file = folder / "patient.yaml"
     file.write_text(yaml.safe_dump(data), "utf-8")
     return f"parameters_file:={file}"
@@ -112,6 +125,13 @@ def enable(launch: Launch, on: bool = True) -> str:
     request = f"{{data: {str(on).lower()}}}"
     done = launch.run(*ros2("service", "call", "/driver/enable", "std_srvs/srv/SetBool", request))
     return done.stdout + done.stderr
+
+
+def enable_at_last(launch: Launch, seconds: float = 90) -> None:
+    """Enable until the adapter has heard a driver that was started anew."""
+    deadline = time.monotonic() + seconds
+    while "asked for torque" not in (answer := enable(launch)):
+        assert time.monotonic() < deadline, answer
 
 
 def move(operator: Operator, arm: ArmProfile, joint: int, by: float) -> None:

@@ -19,10 +19,12 @@ from test.launch.driver_stack import (
     blind,
     doctor,
     enable,
+    enable_at_last,
     episode_of,
     gone,
     move,
     patient,
+    seeing,
     stop,
     vendor_paths,
 )
@@ -34,7 +36,7 @@ StartDriver = Callable[..., subprocess.Popen[bytes]]
 
 @pytest.fixture
 def profile(tmp_path: Path) -> str:
-    return blind("piper", tmp_path)
+    return seeing("piper", tmp_path)
 
 
 @pytest.fixture
@@ -49,30 +51,36 @@ def test_a_stack_on_piper_ros_is_well_and_moves_and_says_why_it_stops(
 ) -> None:
     arguments = (f"profile:={profile}", "simulated:=false", "driver:=piper_ros", "policy:=replay")
     arguments += (patient("piper", Path(profile).parent),)
-    launch = start_launch("piper.launch.py", *arguments, f"episode:={episode_of('piper', Path(profile).parent)}")
+    episode = episode_of("piper", Path(profile).parent)
+    launch = start_launch("piper.launch.py", *arguments, f"episode:={episode}")
     launch.wait_for("waiting for joint_states_single", 90)
     assert "nothing has come yet" in enable(launch)
 
     driver = start_driver(launch, "piper_ros", "--latency", "0.03", "--drop", "7")
+    cameras = start_driver(launch, "cameras", "--robot", profile)
     launch.run(*ros2("topic", "echo", "--once", "--no-daemon", "/joint_states"), seconds=60)
     _, _, found = doctor(launch, profile, "--driver", "piper_ros")
     stop(launch)
     assert not found & {"topic_missing", "topic_type", "joint_rate", "joint_names", "clock_skew", "tf_missing"}
     assert "asked for torque" in enable(launch)
-    _, data, found = doctor(launch, profile, "--driver", "piper_ros", "--move")
+    _, data, found = doctor(launch, profile, "--driver", "piper_ros", "--move", "--episode", episode)
     checks = {f["check"]: f for f in data["findings"]}
     assert checks["gripper_motion"]["level"] == "ok"
     assert [f["level"] for f in data["findings"] if f["check"] == "joint_motion"] == ["ok"] * 6
+    assert [f["subject"] for f in data["findings"] if f["check"] == "camera"] == ["head_camera", "wrist_camera"]
+    assert checks["camera_order"]["level"] == checks["replay"]["level"] == "ok"
 
     gone(driver)
     launch.wait_for("driver silent: joint_states_single", 30)
 
+    gone(cameras)
+    start_driver(launch, "cameras", "--robot", profile, "--blur", "head_camera")
     for misbehaviour, check in ((("--degrees",), "joint_unit"), (("--negate", "2"), "joint_range")):
         bad = start_driver(launch, "piper_ros", *misbehaviour)
         launch.run(*ros2("topic", "echo", "--once", "--no-daemon", "/joint_states"), seconds=60)
         status, _, found = doctor(launch, profile)
         assert status == 1
-        assert check in found
+        assert {check, "camera_focus"} <= found
         gone(bad)
     assert MARK in launch.environment
 
@@ -98,7 +106,7 @@ def test_arx_runs_on_its_own_messages_and_its_gripper_turns_the_right_way(
     made = subprocess.run(make, capture_output=True, text=True, check=False)  # 20 s the first time
     if made.returncode != 0:
         pytest.skip(f"the stand-ins of ARX's messages cannot be built: {made.stderr[-500:]}")
-    file = blind("arx_x5", tmp_path)
+    file = seeing("arx_x5", tmp_path)
     variables = vendor_paths(messages)
     launch = start_launch(
         "arx.launch.py", f"profile:={file}", "simulated:=false", "driver:=arx_x5", "policy:=replay",
@@ -106,12 +114,14 @@ def test_arx_runs_on_its_own_messages_and_its_gripper_turns_the_right_way(
     )  # fmt: skip
     launch.wait_for("waiting for arm_status", 90)
     driver = start_driver(launch, "arx_x5")
+    start_driver(launch, "cameras", "--robot", file, "--swap")
     launch.echo("/joint_states", seconds=60)
     stop(launch)
     assert "asked for torque" in enable(launch)
-    _, data, _ = doctor(launch, file, "--driver", "arx_x5", "--move")
+    _, data, found = doctor(launch, file, "--driver", "arx_x5", "--move")
     levels = [f["level"] for f in data["findings"] if f["check"] in ("joint_motion", "gripper_motion")]
     assert levels == ["ok"] * 7
+    assert "camera_order" in found  # the wrist's picture hardly changes, the head's does
     gone(driver)
     launch.wait_for("driver silent: arm_status", 30)
 
@@ -138,12 +148,12 @@ def test_locoman_is_led_into_its_mode_and_follows_there(
     launch.wait_for("locoman: takes commands", 60)
 
     move(operator, next(arm for arm in load_profile("locoman").arms if arm.side == "right"), 1, 0.2)
+    _, data, _ = doctor(launch, file, "--driver", "locoman")
+    assert [f for f in data["findings"] if f["level"] == "failure"] == []
     gone(driver)
     launch.wait_for("driver silent: robot_state", 30)
     start_driver(launch, "locoman", "--refuse-enable")
-    operator.newest.pop(JointState)
-    operator.wait(lambda: JointState in operator.newest, 60, "joint_states of the second driver")
-    enable(launch)
+    enable_at_last(launch)
     launch.wait_for("no joint moved when bimanual was asked for", 60)
     assert "Traceback" not in launch.output()
 
@@ -175,7 +185,7 @@ def test_ros2_controls_joint_trajectory_controller_takes_all_that_the_stack_send
     arm, log = load_profile("piper").arms[0], tmp_path / "ros2_control.log"
     launch = start_launch(
         "piper.launch.py", f"profile:={blind('piper', tmp_path)}", "simulated:=false", "driver:=ros2_control",
-        "policy:=replay", f"episode:={episode_of('piper', tmp_path)}",
+        "policy:=replay", patient("piper", tmp_path), f"episode:={episode_of('piper', tmp_path)}",
     )  # fmt: skip
     start_driver(launch, "ros2_control", "--robot", "piper")
     operator = operator_of(launch)

@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict
 from functools import partial
 
-from mivla_ros.commands.episodes.arguments import add_paths, add_workers, print_json, refs_of
+from mivla_ros.commands.episodes.arguments import add_paths, add_workers, print_json, refs_of, topics_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mivla_ros.episodes.parallel import map_unordered
 
     refs, errors = refs_of(arguments.paths)
-    look = partial(inspect_ref, robot=arguments.robot)
+    look = partial(inspect_ref, robot=arguments.robot, topics=topics_of(arguments))
     workers = arguments.workers if len(refs) > 2 else 1
     where = "ray" if arguments.ray else "processes"
     results = dict(map_unordered(look, refs, workers, where, "audit"))

@@ -112,11 +112,10 @@ def run(arguments: argparse.Namespace) -> int:
     if rate < 0 or rate > 1000:
         raise CommandError(f"--rate is {rate}, must be 0 to 1000")
     options = StatisticsOptions(max(rate, 1.0))
+    keys = [part_key(ref, options, arguments.robot, topics) for ref in refs]
     jobs = [
-        _Job(
-            i, ref, part_key(ref, options, arguments.robot), arguments.out, arguments.to, rate, arguments.robot, topics
-        )
-        for i, ref in enumerate(refs)
+        _Job(i, ref, key, arguments.out, arguments.to, rate, arguments.robot, topics)
+        for i, (ref, key) in enumerate(zip(refs, keys, strict=True))
     ]
     open_jobs = [job for job in jobs if not _is_done(job)]
     if arguments.dry_run:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mivla_ros.commands.episodes.arguments import add_paths, one_episode
+from mivla_ros.commands.episodes.arguments import add_paths, one_episode, print_json
 from mivla_ros.commands.errors import CommandError
 
 if TYPE_CHECKING:
@@ -38,7 +38,10 @@ def run(arguments: argparse.Namespace) -> int:
         unfinished = out.with_suffix(".part")
         count = write_video(unfinished, _pictures(episode, rate, arguments.height), rate, group=30)
         unfinished.replace(out)
-    print(f"{out}: {count} pictures, {count / rate:.2f} s")
+    if arguments.json:
+        print_json({"video": str(out), "pictures": count, "seconds": count / rate})
+    else:
+        print(f"{out}: {count} pictures, {count / rate:.2f} s")
     return 0
 
 

@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mivla_ros.commands.episodes.arguments import add_paths, add_workers, print_json, refs_of
+from mivla_ros.commands.episodes.arguments import add_paths, add_workers, print_json, refs_of, topics_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,13 +29,15 @@ def run(arguments: argparse.Namespace) -> int:
     refs, errors = refs_of(arguments.paths)
     options = StatisticsOptions(arguments.rate)
     folder = arguments.out.with_suffix(".parts")
-    new = [ref for ref in refs if not (folder / f"{part_key(ref, options, arguments.robot)}.npz").exists()]
+    topics = topics_of(arguments)
+    keys = [part_key(ref, options, arguments.robot, topics) for ref in refs]
+    new = [key for key in keys if not (folder / f"{key}.npz").exists()]
     if arguments.dry_run:
         print(f"{len(new)} of {len(refs)} episodes would be read")
         return 0
     where = "ray" if arguments.ray else "processes"
     result, failed = make_statistics(
-        refs, arguments.out, options, arguments.robot, arguments.workers, where, "statistics"
+        refs, arguments.out, options, arguments.robot, arguments.workers, where, "statistics", topics
     )
     errors += failed
     if arguments.json:
