@@ -1,4 +1,5 @@
-"""Record demonstrations of a robot's task by its scripted expert, in simulation, as bags to train from.
+"""Record demonstrations in simulation: of a robot's task by its scripted expert, as bags to train from; or, with
+--embodiment human, of tasks done by a person's hands, as EgoDex files.
 
 Cameras are rendered, no ROS is needed. Only successes are kept, one of the task's wordings is held out. Run again
 after a kill, it goes on; more seeds or conditions are added to what is there.
@@ -11,6 +12,12 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `mivla demonstrate`."""
+    parser.add_argument("--embodiment", default="robot", choices=("robot", "human"))
+    parser.add_argument("--tasks", default="all", help="human: comma between them, or all")
+    parser.add_argument("--height", type=int, default=270, help="human: of pictures, px (default: %(default)s)")
+    parser.add_argument("--motion", type=Path, help="human: a recorded motion (.npz), made an EgoDex episode")
+    parser.add_argument("--words", default="", help="human: what is done in that motion")
+    parser.add_argument("--video", type=Path, help="human: the video that the motion's landmarks were found in")
     parser.add_argument("--robot", default="piper", help="robot profile")
     parser.add_argument("--seeds", default="0-29", help="how many, or FIRST-LAST (default: %(default)s)")
     parser.add_argument("--out", type=Path, required=True, help="folder for the bags, one folder each")
@@ -33,10 +40,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make them and say how fast; 0 where every seed gave a bag."""
+    """Make them and say how fast; 0 where every seed gave a bag, or a person's file."""
     import time
 
     from tqdm import tqdm
+
+    if arguments.embodiment == "human":
+        from mivla_ros.commands.demonstrate_hands import run_hands
+
+        return run_hands(arguments)
 
     from mivla_ros.commands.evaluate import seeds
     from mivla_ros.demonstrations.making import DemonstrationPlan, make_demonstrations, read_made

@@ -23,6 +23,8 @@ from mivla_ros.episodes.video_file import VideoCamera, VideoFile, write_video
 FORMAT = "egodex"
 RATE = 30.0
 WORLD, CAMERA = "arkit_world", "head_camera"
+JOINT = "joint."  # streams of this name and a joint's of EgoDex, poses, are written as that joint
+METADATA = ("task", "llm_type", "description")
 HAND_COLUMNS = {
     side: tuple(v.name for v in action_space.VALUES[action_space.hand_slice(side)]) for side in action_space.SIDES
 }
@@ -79,7 +81,7 @@ def _episode(path: Path, file: Hdf5File) -> Episode:
         robot="human",
         instructions=instructions,
         rate=RATE,
-        metadata={key: text for key in ("task", "llm_type", "description") if (text := file.attribute(key))},
+        metadata={key: text for key in METADATA if (text := file.attribute(key))},
     )
 
 
@@ -139,7 +141,8 @@ def write(episode: Episode, path: Path, rate: float = RATE) -> None:
     """Write a human episode as PATH.hdf5 and, where it has a camera, PATH.mp4; frames at 30 Hz as the format asks.
 
     Joints that EgoDex has and the episode lacks are left out; finger tips get the wrist's rotation, for the unified
-    space has none of their own. Raises EpisodeError for a robot's episode.
+    space has none of their own, unless a stream ``joint.NAME`` has that joint's pose. Raises EpisodeError for a robot's
+    episode.
     """
     sides = [side for side in action_space.SIDES if f"hand.{side}" in episode.streams]
     if not sides:
@@ -159,6 +162,9 @@ def write(episode: Episode, path: Path, rate: float = RATE) -> None:
         knuckle = f"thumb_knuckle.{side}"
         if knuckle in episode.streams:
             transforms[f"{side}ThumbKnuckle"] = _from_poses(poses_at(episode.streams[knuckle], stamps))
+    for name in episode.streams:
+        if name.startswith(JOINT):
+            transforms[name.removeprefix(JOINT)] = _from_poses(poses_at(episode.streams[name], stamps))
     identity = np.tile(np.array([0.0, 0, 0, 1, 0, 0, 0]), (len(stamps), 1))
     head = poses_at(episode.streams["head"], stamps) if "head" in episode.streams else identity
     transforms["camera"] = _from_poses(head)
@@ -180,14 +186,19 @@ def _write_file(path: Path, episode: Episode, transforms: Mapping[str, Array]) -
         camera = next(iter(episode.cameras.values()), None)
         if camera is not None and camera.intrinsics is not None:
             file.create_dataset("camera/intrinsic", data=camera.intrinsics.astype(np.float32))
-        for side in action_space.SIDES:
-            if f"confidence.{side}" in episode.streams:
-                values = episode.streams[f"confidence.{side}"].values[:, 0]
-                if len(values) == len(transforms["camera"]):
-                    file.create_dataset(f"confidences/{side}Hand", data=values.astype(np.float32))
+        sides = {f"confidence.{side}": f"{side}Hand" for side in action_space.SIDES}
+        for name in episode.streams:
+            if name.startswith("confidence."):
+                joint = sides.get(name, name.removeprefix("confidence.").removeprefix(JOINT))
+                values = episode.streams[name].values[:, 0]
+                if len(values) == len(transforms["camera"]) and f"confidences/{joint}" not in file:
+                    file.create_dataset(f"confidences/{joint}", data=values.astype(np.float32))
         for i, text in enumerate(episode.info.instructions[:2]):
             file.attrs["llm_description" + ("2" if i else "")] = text
         file.attrs["which_llm_description"] = "1"
+        for key in METADATA:
+            if key in episode.info.metadata:
+                file.attrs[key] = episode.info.metadata[key]
     unfinished.replace(path)
 
 

@@ -2,13 +2,12 @@
 basket (MiVLA's LocoMan task)."""
 
 from dataclasses import dataclass
-from math import atan2
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from mivla_ros.policies.pick_and_place import Job, Objects, hand_for, tool_pose
+from mivla_ros.policies.pick_and_place import Job, Lifted, Objects, hand_for, tool_pose, turned
 
 Array = NDArray[np.float64]
 
@@ -17,7 +16,7 @@ LEAN = 0.7  # rad from straight down: where LocoMan's hands reach best from its 
 
 
 @dataclass(frozen=True)
-class BasketJob:
+class BasketJob(Lifted):
     """The basket by its knob. grip: from the middle of its underside to where the hand closes, m, in its frame."""
 
     arm: str
@@ -30,7 +29,7 @@ class BasketJob:
         """Around the knob, from behind and above."""
         pose = objects[self.thing]
         point = pose[:3] + Rotation.from_quat(pose[3:], scalar_first=True).apply(self.grip)
-        return tool_pose(point, LEAN, _turn(pose))
+        return tool_pose(point, LEAN, turned(pose))
 
     def put(self, objects: Objects, thing_in_hand: Array) -> Array:
         """Its middle on the pad's, straight."""
@@ -44,7 +43,7 @@ class BasketJob:
 
 
 @dataclass(frozen=True)
-class BlockJob:
+class BlockJob(Lifted):
     """The block, from above; let go inside the basket. height: where the hand closes, above the block's middle."""
 
     arm: str
@@ -56,7 +55,7 @@ class BlockJob:
     def grasp(self, objects: Objects) -> Array:
         """Across the block."""
         pose = objects[self.thing]
-        return tool_pose(pose[:3] + np.array([0.0, 0.0, self.height]), LEAN, _turn(pose))
+        return tool_pose(pose[:3] + np.array([0.0, 0.0, self.height]), LEAN, turned(pose))
 
     def put(self, objects: Objects, thing_in_hand: Array) -> Array:
         """Upright in the middle of the basket, a little above its floor."""
@@ -75,8 +74,3 @@ class BlockJob:
 def gathering_jobs(arms: dict[str, str]) -> tuple[Job, ...]:
     """The big object, then the small one. arms: names by side."""
     return (BasketJob(arms["left"]), BlockJob(arms["right"]))
-
-
-def _turn(pose: Array) -> float:
-    w, x, y, z = pose[3:]
-    return atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))

@@ -119,7 +119,8 @@ class HeadlessRun:
         """
         self.profile: RobotProfile = load_profile(robot)
         urdf = robot_description(self.profile)
-        self.policy = make_policy(policy, PolicyContext(self.profile, urdf), options)
+        context = PolicyContext(self.profile, urdf, "" if task is None else task.name, getattr(task, "declared", None))
+        self.policy = make_policy(policy, context, options)
         self._entry = entry(policy)
         self.simulation = Simulation(self.profile, task)
         self._cameras = tuple(self.profile.camera(name) for name in self.policy.spec.cameras)

@@ -4,8 +4,9 @@ Like ``scripted``, it reads where things really are and says nothing about what 
 jobs; all that differs between tasks is in them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import atan2
 from typing import Protocol
 
 import numpy as np
@@ -33,9 +34,8 @@ CARRYING = ("lift", "weigh", "carry", "lower")
 class Job(Protocol):
     """One thing to be picked up by one arm and put somewhere. Poses (7,) xyz m + wxyz in the world frame."""
 
-    @property
-    def arm(self) -> str:
-        """Name of the arm that does it."""
+    def arm_for(self, objects: Objects) -> str:
+        """Name of the arm that does it, things being where they are."""
         ...
 
     @property
@@ -48,17 +48,44 @@ class Job(Protocol):
         """Opening of the gripper with which it is reached for and let go."""
         ...
 
+    @property
+    def along_the_table(self) -> bool:
+        """Whether the thing is pushed or pulled, not lifted."""
+        ...
+
+    @property
+    def holds(self) -> bool:
+        """Whether the thing is held, so that it can be lost."""
+        ...
+
     def grasp(self, objects: Objects) -> Array:
         """Pose of the end effector that closes around the thing."""
+        ...
+
+    def on_the_way(self, objects: Objects, thing_in_hand: Array) -> Sequence[Array]:
+        """Poses of the end effector between lifting and putting down, if there are any."""
         ...
 
     def put(self, objects: Objects, thing_in_hand: Array) -> Array:
         """Pose of the end effector that lets go of the thing, which sits in it as measured (its pose in the hand)."""
         ...
 
+    def handed_over(self, objects: Objects) -> "HandOver | None":
+        """How the thing changes hands before it is put down; None where it does not."""
+        ...
+
     def done(self, objects: Objects) -> bool:
         """Whether the thing is where it shall be."""
         ...
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """taker: name of the arm that takes over. meeting (7,): the thing's pose there; grasp (7,): the taker's there."""
+
+    taker: str
+    meeting: Array
+    grasp: Array
 
 
 @dataclass(frozen=True)
@@ -84,6 +111,26 @@ class PickAndPlaceOptions:
     step_seconds: float = 0.05
     period_seconds: float = 0.3
     stay: bool = True
+
+
+class Lifted:
+    """What most jobs have in common: a thing is held, lifted, and put down straight away, by an arm named before."""
+
+    arm: str
+    along_the_table: bool = False
+    holds: bool = True
+
+    def arm_for(self, objects: Objects) -> str:
+        """Always the same."""
+        return self.arm
+
+    def on_the_way(self, objects: Objects, thing_in_hand: Array) -> Sequence[Array]:
+        """None."""
+        return ()
+
+    def handed_over(self, objects: Objects) -> HandOver | None:
+        """Not at all."""
+        return None
 
 
 class PickAndPlacePolicy:
@@ -118,9 +165,11 @@ class PickAndPlacePolicy:
         """Forget the plan. The expert knows one task whatever the words are, and draws nothing at random."""
         self._paths: dict[str, PosePath] = {}
         self._job = 0
+        self._arm = ""
         self._tries = 0
         self._checked = False
         self._expected = np.zeros(7)
+        self._change: tuple[int, HandOver] | None = None
 
     @property
     def attempts(self) -> int:
@@ -131,8 +180,7 @@ class PickAndPlacePolicy:
         """What the arm at work is doing at a time; "idle" before the first inference."""
         if not self._paths:
             return "idle"
-        arm = self._jobs[min(self._job, len(self._jobs) - 1)].arm
-        return self._paths[arm].at(time_ns).phase
+        return self._paths[self._arm or self._profile.arms[0].name].at(time_ns).phase
 
     def infer(self, observation: Observation, progress: Progress) -> Actions:
         """The reference of all arms over the next steps. Raises PolicyError where an object is missing, or every
@@ -174,8 +222,8 @@ class PickAndPlacePolicy:
         while self._job < len(self._jobs) and self._jobs[self._job].done(objects):
             self._job += 1
         if self._job < len(self._jobs):
-            path = self._paths[self._jobs[self._job].arm]
-            path.rest("release", 0.3, self._jobs[self._job].opening)
+            job = self._jobs[self._job]
+            self._paths[job.arm_for(objects)].rest("release", 0.3, job.opening)
             self._plan_job(objects)
         else:
             self._plan_home(objects)
@@ -183,9 +231,11 @@ class PickAndPlacePolicy:
     def _plan_job(self, objects: Objects) -> None:
         """From where the arm's path ends, over the grasp, to where the thing goes, and up again."""
         job, o = self._jobs[self._job], self.options
-        path = self._paths[job.arm]
+        self._arm = job.arm_for(objects)
+        path = self._paths[self._arm]
         path.wait_until(max(other.end_ns for other in self._paths.values()))
         self._checked = False
+        self._change = None
         grasp = job.grasp(objects)
         self._expected = _seen_from(grasp, objects[job.thing])
         above = _back(grasp, o.standoff)
@@ -195,23 +245,48 @@ class PickAndPlacePolicy:
         path.move("approach", above, job.opening)
         path.move("reach", grasp, job.opening)
         path.rest("close", o.close_seconds, CLOSED)
-        lifted = grasp.copy()
-        lifted[2] += o.lift
-        path.move("lift", lifted, CLOSED)
-        path.rest("weigh", o.weigh_seconds, CLOSED)
+        if not job.along_the_table:
+            lifted = grasp.copy()
+            lifted[2] += o.lift
+            path.move("lift", lifted, CLOSED)
+            path.rest("weigh", o.weigh_seconds, CLOSED)
         self._plan_put(objects, self._expected)
 
     def _plan_put(self, objects: Objects, thing_in_hand: Array) -> None:
         job, o = self._jobs[self._job], self.options
-        path = self._paths[job.arm]
+        path = self._paths[self._arm]
+        change = job.handed_over(objects)
+        if change is not None and self._arm != change.taker:
+            path, thing_in_hand = self._plan_hand_over(change, thing_in_hand, job.opening)
         down = job.put(objects, thing_in_hand)
-        high = down.copy()
-        high[2] = max(down[2] + o.lift, path.goal[2])
-        path.move("carry", high, CLOSED)
+        if not job.along_the_table:
+            for pose in job.on_the_way(objects, thing_in_hand):
+                path.move("carry", pose, CLOSED)
+            high = down.copy()
+            high[2] = max(down[2] + o.lift, path.goal[2])
+            path.move("carry", high, CLOSED)
         path.move("lower", down, CLOSED)
         path.rest("open", o.open_seconds, job.opening)
         path.move("retreat", _back(down, o.standoff), job.opening)
         path.rest("look", 0.7, job.opening)
+
+    def _plan_hand_over(self, change: HandOver, thing_in_hand: Array, opening: float) -> tuple[PosePath, Array]:
+        """Both arms' way to where the thing changes hands: the taker closes before the giver opens and goes. The path
+        that goes on with it, and how the thing then sits in that hand."""
+        o, giver, taker = self.options, self._paths[self._arm], self._paths[change.taker]
+        giver.move("carry", hand_for(change.meeting, thing_in_hand), CLOSED)
+        taker.forget_after(giver.segments[-1].start_ns)
+        taker.wait_until(giver.end_ns)
+        above = _back(change.grasp, o.standoff)
+        taker.move("approach", above, opening)
+        taker.move("reach", change.grasp, opening)
+        taker.rest("close", o.close_seconds, CLOSED)
+        giver.wait_until(taker.end_ns)
+        giver.rest("open", o.open_seconds, opening)
+        giver.move("retreat", _back(giver.goal, o.standoff), opening)
+        taker.wait_until(giver.end_ns)
+        self._change = (giver.end_ns, change)
+        return taker, _seen_from(change.grasp, change.meeting)
 
     def _plan_home(self, objects: Objects) -> None:
         """All arms to ready, the one that worked last going up first."""
@@ -230,11 +305,15 @@ class PickAndPlacePolicy:
         if self._job >= len(self._jobs):
             return
         job = self._jobs[self._job]
-        path = self._paths[job.arm]
+        if self._change is not None and now_ns >= self._change[0]:
+            change = self._change[1]
+            self._arm, self._change = change.taker, None
+            self._expected = _seen_from(hands[self._arm], objects[job.thing])
+        path = self._paths[self._arm]
         segment = path.at(now_ns + SOON_NS)
         left = (segment.end_ns - now_ns) / 1e9
-        if segment.phase in CARRYING and segment.phase != "lift":
-            thing = _seen_from(hands[job.arm], objects[job.thing])
+        if segment.phase in CARRYING and segment.phase != "lift" and job.holds:
+            thing = _seen_from(hands[self._arm], objects[job.thing])
             held = bool(np.linalg.norm(thing[:3] - self._expected[:3]) < self.options.slip)
             if not held:
                 self._try_again(now_ns, objects)
@@ -252,8 +331,8 @@ class PickAndPlacePolicy:
             if self._job >= len(self._jobs):
                 self._plan_home(objects)
                 return
-            if self._jobs[self._job].arm != job.arm:
-                home = _compose(self._world_from_base(job.arm, objects), self._ready[job.arm])
+            if self._jobs[self._job].arm_for(objects) != self._arm:
+                home = _compose(self._world_from_base(self._arm, objects), self._ready[self._arm])
                 high = path.goal
                 high[2] = max(high[2], home[2])
                 path.move("return", high, job.opening)
@@ -266,7 +345,7 @@ class PickAndPlacePolicy:
         self._tries += 1
         if self._tries > self.options.retries:
             raise PolicyError(self._name, f"{self._tries} attempts failed with {job.thing!r}", job.thing)
-        path = self._paths[job.arm]
+        path = self._paths[self._arm]
         path.forget_after(now_ns + SOON_NS)
         path.rest("release", 0.3, job.opening)
         high = _back(path.goal, self.options.standoff)
@@ -333,6 +412,12 @@ def _seen_from(frame: Array, pose: Array) -> Array:
 def hand_for(thing_goal: Array, thing_in_hand: Array) -> Array:
     """Where the end effector (7,) must be for the thing it holds to be at ``thing_goal`` (7,)."""
     return _compose(thing_goal, inverse_pose(thing_in_hand))
+
+
+def turned(pose: Array) -> float:
+    """Angle in the table's plane from the world's x axis to the x axis of a pose (7,), rad in -pi..pi."""
+    w, x, y, z = pose[3:]
+    return atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
 
 
 def tool_pose(position: Array, lean: float, turn: float) -> Array:

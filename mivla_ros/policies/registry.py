@@ -4,27 +4,37 @@ all.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mivla_ros.action_space import SIDES
 from mivla_ros.policies.options import read_options
 from mivla_ros.policies.policy import Policy, PolicyError, Remote
 from mivla_ros.robots.profile import RobotProfile
+from mivla_ros.tabletop.catalogue import DECLARED
+from mivla_ros.tabletop.table_task import TableTask
 
 if TYPE_CHECKING:
     from mivla_ros.policies.pick_and_place import Job
+
+MakeJobs = Callable[[dict[str, str], RobotProfile, Mapping[str, NDArray[np.float64]]], tuple["Job", ...]]
+"""From arms by side, the profile, and bases in the world (7,) by arm where they stand still."""
 
 SERVER_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class PolicyContext:
-    """What a policy may be made from: the robot's profile and its URDF text."""
+    """What a policy may be made from: the robot's profile and its URDF text. task: another one than the profile's;
+    declared: where the scene's things are not those of the catalogue."""
 
     profile: RobotProfile
     urdf: str
+    task: str = ""
+    declared: TableTask | None = None
 
 
 @dataclass(frozen=True)
@@ -60,23 +70,26 @@ def entry(name: str) -> PolicyEntry:
 
 
 def _scripted(context: PolicyContext, options: Mapping[str, object]) -> Policy:
-    """The expert of the profile's task."""
-    if context.profile.task == "umbrella_rack":
+    """The expert of the task."""
+    task = context.task or context.profile.task
+    if context.declared is not None or task in DECLARED:
+        from mivla_ros.policies.table_jobs import table_jobs
+
+        return _pick_and_place(context, options, partial(table_jobs, context.declared or DECLARED[task]))
+    if task == "umbrella_rack":
         from mivla_ros.policies.umbrella_jobs import umbrella_jobs
 
-        return _pick_and_place(context, options, umbrella_jobs)
-    if context.profile.task == "gather_objects":
+        return _pick_and_place(context, options, lambda arms, profile, bases: umbrella_jobs(arms))
+    if task == "gather_objects":
         from mivla_ros.policies.gathering_jobs import gathering_jobs
 
-        return _pick_and_place(context, options, gathering_jobs)
+        return _pick_and_place(context, options, lambda arms, profile, bases: gathering_jobs(arms))
     return _scripted_bottle(context, options)
 
 
-def _pick_and_place(
-    context: PolicyContext, options: Mapping[str, object], jobs: Callable[[dict[str, str]], tuple["Job", ...]]
-) -> Policy:
+def _pick_and_place(context: PolicyContext, options: Mapping[str, object], jobs: "MakeJobs") -> Policy:
     from mivla_ros.kinematics import chain_from_urdf, forward_kinematics
-    from mivla_ros.policies.frames import fixed_transform
+    from mivla_ros.policies.frames import fixed_transform, inverse_pose
     from mivla_ros.policies.pick_and_place import PickAndPlaceOptions, PickAndPlacePolicy
 
     profile = context.profile
@@ -91,7 +104,8 @@ def _pick_and_place(
     by_side = {arm.side: arm.name for arm in profile.arms}
     any_arm = profile.arms[0].name
     arms = {side: by_side.get(side, any_arm) for side in SIDES}
-    return PickAndPlacePolicy("scripted", profile, jobs(arms), fixed, ready, chosen)
+    bases = {name: inverse_pose(pose) for name, pose in fixed.items()}
+    return PickAndPlacePolicy("scripted", profile, jobs(arms, profile, bases), fixed, ready, chosen)
 
 
 def _scripted_bottle(context: PolicyContext, options: Mapping[str, object]) -> Policy:

@@ -1,12 +1,11 @@
 """The jobs of ``umbrella_rack``: each umbrella from the table into its bay, left first (MiVLA's ARX task)."""
 
 from dataclasses import dataclass
-from math import atan2
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mivla_ros.policies.pick_and_place import Job, Objects, hand_for, tool_pose
+from mivla_ros.policies.pick_and_place import Job, Lifted, Objects, hand_for, tool_pose, turned
 
 Array = NDArray[np.float64]
 
@@ -14,7 +13,7 @@ RACK, LEFT, RIGHT = "rack", "left_umbrella", "right_umbrella"
 
 
 @dataclass(frozen=True)
-class UmbrellaJob:
+class UmbrellaJob(Lifted):
     """One umbrella; lengths m. Its pose is that of its middle, x to its tip. bay: y of its bay beside the rack's
     middle. depth: how far below the umbrella's middle the finger tips go.
     """
@@ -30,7 +29,7 @@ class UmbrellaJob:
     def grasp(self, objects: Objects) -> Array:
         """From straight above its middle, fingers across it."""
         pose = objects[self.thing]
-        return tool_pose(pose[:3] - [0.0, 0.0, self.depth], lean=0.0, turn=_turn(pose))
+        return tool_pose(pose[:3] - [0.0, 0.0, self.depth], lean=0.0, turn=turned(pose))
 
     def put(self, objects: Objects, thing_in_hand: Array) -> Array:
         """In its bay, the tip to the back."""
@@ -39,7 +38,7 @@ class UmbrellaJob:
     def done(self, objects: Objects) -> bool:
         """Lies in its bay and points into it."""
         pose = objects[self.thing]
-        return bool(np.abs(pose[:3] - self._place(objects)).max() < 0.018 and abs(_turn(pose)) < 0.18)
+        return bool(np.abs(pose[:3] - self._place(objects)).max() < 0.018 and abs(turned(pose)) < 0.18)
 
     def _place(self, objects: Objects) -> Array:
         rack: Array = objects[RACK][:3] + np.array([0.0, self.bay, self.thickness / 2 + self.clearance])
@@ -49,8 +48,3 @@ class UmbrellaJob:
 def umbrella_jobs(arms: dict[str, str]) -> tuple[Job, ...]:
     """Both umbrellas in the paper's order. arms: which arm does the left and which the right one, by side."""
     return (UmbrellaJob(arms["left"], LEFT, 0.045), UmbrellaJob(arms["right"], RIGHT, -0.045))
-
-
-def _turn(pose: Array) -> float:
-    w, x, y, z = pose[3:]
-    return atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))

@@ -16,6 +16,7 @@ from scipy.spatial.transform import Rotation
 from mivla_ros.simulation.scene import VISUAL_GROUP
 from mivla_ros.simulation.state import SceneState, TaskProgress
 from mivla_ros.simulation.tasks.bottle import COLOURS, OTHER_COLOURS, Colour, add_bottle
+from mivla_ros.simulation.tasks.judging import Settled, at_ready, pose_on_table, upwards
 
 SUBTASKS = ("reach and pick", "move to pad", "put and release", "reset")
 BOTTLE, PAD = "bottle", "pad"
@@ -92,8 +93,8 @@ class BottleOnPad:
                 break
         yaw, turn = random.uniform(-np.pi, np.pi), random.uniform(-np.pi / 4, np.pi / 4)
         return {
-            BOTTLE: np.array([*bottle, self.table_height, np.cos(yaw / 2), 0, 0, np.sin(yaw / 2)]),
-            PAD: np.array([*pad, pad_top, np.cos(turn / 2), 0, 0, np.sin(turn / 2)]),
+            BOTTLE: pose_on_table((bottle[0], bottle[1], self.table_height), yaw),
+            PAD: pose_on_table((pad[0], pad[1], pad_top), turn),
         }
 
     def raised(self, height: float) -> "BottleOnPad":
@@ -121,7 +122,7 @@ class BottleTracker:
         self._ready = dict(ready)
         self._start_ns: int | None = None
         self._success_seconds: float | None = None
-        self._placed_since_ns: int | None = None
+        self._settled = Settled(task.settle_seconds)
         self._picked = self._moved = self._returned = False
         self._failure = ""
 
@@ -137,7 +138,8 @@ class BottleTracker:
         self._picked |= lifted
         self._moved |= self._picked and lifted and self._over_pad(state)
         placed = self._placed(state)
-        self._returned = placed and (self._returned or self._at_ready(state))
+        ready = at_ready(state, self._ready, task.ready_tolerance, task.ready_speed)
+        self._returned = placed and (self._returned or ready)
         clear = self._distance(state) > task.clear_distance
         if placed and clear and self._success_seconds is None:
             self._success_seconds = seconds
@@ -178,20 +180,7 @@ class BottleTracker:
             and np.linalg.norm(state.velocities[BOTTLE][:3]) < task.rest_speed
             and "robot" not in state.touching[BOTTLE]
         )
-        if not now:
-            self._placed_since_ns = None
-            return False
-        if self._placed_since_ns is None:
-            self._placed_since_ns = state.time_ns
-        return state.time_ns - self._placed_since_ns >= task.settle_seconds * 1e9
-
-    def _at_ready(self, state: SceneState) -> bool:
-        task = self._task
-        return all(
-            np.abs(state.joints[arm] - ready).max() < task.ready_tolerance
-            and np.abs(state.joint_velocities[arm]).max() < task.ready_speed
-            for arm, ready in self._ready.items()
-        )
+        return self._settled.update(state.time_ns, now)
 
     def _distance(self, state: SceneState) -> float:
         """From the nearest end effector to the bottle's axis, m."""
@@ -215,5 +204,4 @@ class BottleTracker:
 
 def tilt(pose: NDArray[np.float64]) -> float:
     """Angle between the z axis of a pose (7,) and the vertical, rad."""
-    w, x, y, z = pose[3:]
-    return float(np.arccos(np.clip(w * w - x * x - y * y + z * z, -1.0, 1.0)))
+    return float(np.arccos(np.clip(upwards(pose), -1.0, 1.0)))

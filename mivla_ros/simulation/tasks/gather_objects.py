@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from mivla_ros.simulation.scene import VISUAL_GROUP
 from mivla_ros.simulation.state import SceneState, TaskProgress
-from mivla_ros.simulation.tasks.judging import Settled, at_ready, upwards
+from mivla_ros.simulation.tasks.judging import Settled, at_ready, pose_on_table, upwards
 
 SUBTASKS = ("grasp the big one", "put it onto the pad", "grasp the small one", "put it into the big one", "reset")
 BASKET, BLOCK, PAD = "basket", "block", "pad"
@@ -111,14 +111,11 @@ class GatherObjects:
     def place(self, seed: int) -> Mapping[str, NDArray[np.float64]]:
         """Basket on the left, block on the right, pad in the middle, all a little at random."""
         random = np.random.default_rng(seed)
-        pad = np.array([random.uniform(*self.pad_x), 0.0, self.table_height + self.pad_thickness, 1.0, 0, 0, 0])
+        pad = pose_on_table((random.uniform(*self.pad_x), 0.0, self.table_height + self.pad_thickness), 0.0)
         basket = [random.uniform(*self.basket_x), random.uniform(*self.basket_y), self.table_height]
         block = [random.uniform(*self.block_x), random.uniform(*self.block_y), self.table_height + self.block[2] / 2]
         turns = random.uniform(-self.most_turned, self.most_turned, size=2)
-        poses = {PAD: pad}
-        for name, position, turn in ((BASKET, basket, turns[0]), (BLOCK, block, turns[1])):
-            poses[name] = np.array([*position, np.cos(turn / 2), 0, 0, np.sin(turn / 2)])
-        return poses
+        return {PAD: pad, BASKET: pose_on_table(basket, turns[0]), BLOCK: pose_on_table(block, turns[1])}
 
     def raised(self, height: float) -> Self:
         """The same task on a table ``height`` m higher."""

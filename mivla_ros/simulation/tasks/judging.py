@@ -1,11 +1,17 @@
-"""What several tasks judge alike: whether a thing has stayed put, and whether the arms are back."""
+"""What several tasks share: poses on the table, whether a thing has stayed put, and whether the arms are back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mivla_ros.simulation.state import SceneState
+
+
+def pose_on_table(place: Sequence[float], turn: float) -> NDArray[np.float64]:
+    """Pose (7,) at a place (x, y, z in m), turned by ``turn`` rad about the vertical."""
+    x, y, z = place
+    return np.array([x, y, z, np.cos(turn / 2), 0.0, 0.0, np.sin(turn / 2)])
 
 
 class Settled:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mivla_ros.simulation.scene import COLLISION_GROUP, VISUAL_GROUP
 from mivla_ros.simulation.state import SceneState, TaskProgress
-from mivla_ros.simulation.tasks.judging import Settled, at_ready, turned_by
+from mivla_ros.simulation.tasks.judging import Settled, at_ready, pose_on_table, turned_by
 
 SUBTASKS = ("pick the first", "turn and place it left", "pick the second", "turn and place it right", "reset")
 LEFT, RIGHT, RACK = "left_umbrella", "right_umbrella", "rack"
@@ -113,12 +113,12 @@ class UmbrellaRack:
         """Both umbrellas at random, each on its side, turned at random; the rack in front, shifted a little."""
         random = np.random.default_rng(seed)
         rack_x = random.uniform(*self.rack_x)
-        poses = {RACK: np.array([rack_x, 0.0, self.table_height, 1.0, 0.0, 0.0, 0.0])}
+        poses = {RACK: pose_on_table((rack_x, 0.0, self.table_height), 0.0)}
         for name, side in ((LEFT, 1), (RIGHT, -1)):
             x, y = random.uniform(*self.umbrella_x), side * random.uniform(*self.umbrella_y)
             turn = side * random.uniform(-self.turned_inwards, self.turned_outwards)
             height = self.table_height + self.thickness / 2
-            poses[name] = np.array([x, y, height, np.cos(turn / 2), 0, 0, np.sin(turn / 2)])
+            poses[name] = pose_on_table((x, y, height), turn)
         return poses
 
     def raised(self, height: float) -> Self:
