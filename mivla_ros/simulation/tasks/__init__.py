@@ -22,7 +22,7 @@ TASKS: dict[str, Callable[[], Task]] = {
 def make_task(name: str) -> Task:
     """The task of that name with its usual sizes. Raises SceneError naming the tasks there are."""
     if name not in TASKS:
-        raise SceneError(f"task {name!r}", f"not known, there are {', '.join(sorted(TASKS))}")
+        raise SceneError(f"task {name!r}", f"not known, there are {', '.join(TASKS)}")
     return TASKS[name]()
 
 
