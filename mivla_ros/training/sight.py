@@ -53,7 +53,7 @@ class Pointer(nn.Module):
         """See the class."""
         looked = torch.einsum("qc,nlc->nql", self.query, self.key(tokens)).softmax(dim=-1)
         last = self.last(looked @ self.value(tokens))
-        return looked @ self.places + 0.5 * last[..., :2], last[..., 2]
+        return looked @ self.get_buffer("places") + 0.5 * last[..., :2], last[..., 2]
 
 
 def teach_sight(
@@ -89,7 +89,9 @@ def teach_sight(
         nn.utils.clip_grad_norm_(trained, CLIP)
         optimiser.step()
         if (step + 1) % every == 0 or step + 1 == options.steps:
-            words = ", ".join(f"{name} {100 * error:.2f} %" for name, error in _measured(vision, head, scenes, count).items())
+            words = ", ".join(
+                f"{name} {100 * error:.2f} %" for name, error in _measured(vision, head, scenes, count).items()
+            )
             say(f"step {step + 1}: off by (of the picture's width) {words}; {time.perf_counter() - began:.0f} s")
     network.eval()
     return _measured(vision, head, scenes, count)

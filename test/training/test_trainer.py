@@ -28,7 +28,9 @@ def _one_thread():
 
 
 def test_training_learns_a_rule_that_holds_on_other_episodes_too(tmp_path):
-    options = replace(OPTIONS, steps=120, batch=16, rate=4e-3, average=0.0, colour=0.0, validate_every=20, save_every=120)
+    options = replace(
+        OPTIONS, steps=120, batch=16, rate=4e-3, average=0.0, colour=0.0, validate_every=20, save_every=120
+    )
     episodes = [learnable(number) for number in range(4)]
     result = train(replace(job(episodes), validation=[learnable(9)]), options, tmp_path, show=False)
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
@@ -93,7 +95,13 @@ def test_running_out_of_memory_is_one_clear_error(tmp_path, monkeypatch):
 def test_two_processes_give_the_gradients_of_one_with_the_whole_batch(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
-    where = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "GLOO_SOCKET_IFNAME": "lo"}
+    where = {
+        **os.environ,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+        "WORLD_SIZE": "2",
+        "GLOO_SOCKET_IFNAME": "lo",
+    }
     shared_file, alone_file = tmp_path / "two.safetensors", tmp_path / "one.safetensors"
     command = [sys.executable, "-m", "test.training.small", "gradients", str(shared_file)]
     both = [
