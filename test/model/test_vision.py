@@ -100,21 +100,22 @@ def test_the_resampled_grid_keeps_places() -> None:
 def test_the_convolutional_encoder_sees_where_things_are() -> None:
     torch.manual_seed(0)
     encoders = VisionEncoders(TINY.vision, without_encoders()).eval()
-    images = some_images(1, 128).repeat(2, 1, 1, 1)
-    images[1, :, :16, 112:] = 255  # the last patch of the first row
+    size, grid = TINY.vision.image_size, TINY.vision.encoders[0].grid
+    images = some_images(1, size).repeat(2, 1, 1, 1)
+    images[1, :, : size // grid, -size // grid :] = 255  # the last patch of the first row
     with torch.no_grad():
-        change = (encoders(images)[1] - encoders(images)[0]).norm(dim=-1).view(8, 8)
-    row, column = divmod(int(change.argmax()), 8)
-    assert row <= 1 and column >= 6
+        change = (encoders(images)[1] - encoders(images)[0]).norm(dim=-1).view(grid, grid)
+    row, column = divmod(int(change.argmax()), grid)
+    assert row <= 1 and column >= grid - 2
     assert change.max() > 3 * change.median()
 
 
 def test_images_of_another_size_or_type_are_refused() -> None:
     encoders = VisionEncoders(TINY.vision, without_encoders())
-    with pytest.raises(ModelError, match=r"must be torch.uint8 \(N, 3, 128, 128\)"):
+    with pytest.raises(ModelError, match=r"must be torch.uint8 \(N, 3, 96, 96\)"):
         encoders(some_images())
     with pytest.raises(ModelError, match=r"torch\.float32"):
-        encoders(torch.zeros(1, 3, 128, 128))
+        encoders(torch.zeros(1, 3, 96, 96))
 
 
 def test_frozen_encoders_are_neither_trained_nor_stored() -> None:

@@ -93,8 +93,8 @@ def test_an_observation_comes_back_as_far_as_the_wire_carries_it(name: str) -> N
         else:
             np.testing.assert_allclose(back.arms[arm].joints, state.joints, atol=1e-6)
     assert set(back.images) == set(adapt.cameras)
-    size = 384 if name == "h_rdt" else 224
-    assert all(image.rgb.shape == (size, size, 3) for image in back.images.values())
+    shapes = {"h_rdt": (384, 384, 3), "robotwin": next(iter(asked.observation.images.values())).rgb.shape}
+    assert all(image.rgb.shape == shapes.get(name, (224, 224, 3)) for image in back.images.values())
 
 
 @pytest.mark.parametrize("name", adapter_names())

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from transformers import T5EncoderModel  # noqa: F401 - before anything is drawn: triton after Mesa's LLVM crashes
 
 from mivla_ros.demonstrations.scenes import Scenes, make_scenes
 from mivla_ros.model.network import build_network
