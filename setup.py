@@ -56,6 +56,7 @@ setup(
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
     package_data={
         PACKAGE: [
+            "checkpoints/*/*.*",
             "py.typed",
             "evaluation/*.j2",
             "nodes/parameters/*.yaml",

@@ -8,6 +8,7 @@ from pathlib import Path
 from launch import LaunchContext
 from launch.actions import DeclareLaunchArgument
 
+from mivla_ros.checkpoints import shipped_checkpoint
 from mivla_ros.hardware.driver_names import Driver
 
 POLICIES = ("scripted", "demonstration", "mivla", "h_rdt", "openpi", "replay")
@@ -66,7 +67,7 @@ def _seconds(text: str) -> float:
 def _one_of(*choices: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)}")
+            raise ValueError(f"must be one of {', '.join(filter(None, choices))}")
         return text
 
     return read
@@ -126,7 +127,13 @@ def arguments(robot: str, parameters_file: str) -> tuple[Argument, ...]:
     """All arguments of a robot's launch file, in the order in which they are shown."""
     return (
         Argument("profile", robot, "Robot profile: a name, or a YAML file like mivla_ros/robots/piper.yaml.", _words),
-        Argument("policy", "scripted", f"What decides the actions: {', '.join(POLICIES)}.", _one_of(*POLICIES)),
+        Argument(
+            "policy",
+            "",
+            f"What decides the actions: {', '.join(POLICIES)}; empty: in simulation mivla, where the suite brings a "
+            "checkpoint for the robot, else scripted.",
+            _one_of("", *POLICIES),
+        ),
         Argument("instruction", "", "Words for the task; empty: the task's own words.", _words),
         Argument(
             "demonstration", "", "File that policy:=demonstration plays (EEF motion or hand trajectory, .npz).", _file
@@ -140,7 +147,13 @@ def arguments(robot: str, parameters_file: str) -> tuple[Argument, ...]:
             _adapter,
         ),
         Argument("policy_api_key_file", "", "File whose first line is the API key of that server.", _file),
-        Argument("checkpoint", "", f"Checkpoint's folder that policy:={' or '.join(LEARNED)} runs.", _folder),
+        Argument(
+            "checkpoint",
+            "",
+            f"Checkpoint's folder that policy:={' or '.join(LEARNED)} runs; empty: in simulation mivla runs the one that "
+            "the suite brings for the robot.",
+            _folder,
+        ),
         Argument("policy_options", "", "Options of the policy, NAME=VALUE with spaces between.", _words),
         Argument("deadline", "0", "Seconds an inference may take; 0: as the parameters file says.", _seconds),
         Argument("simulated", "true", "true: physics and cameras simulated here; false: a robot is there.", _boolean),
@@ -215,6 +228,7 @@ def read_settings(context: LaunchContext, declared: tuple[Argument, ...]) -> Set
             values[argument.name] = argument.read(text)
         except ValueError as error:
             raise ArgumentError(argument.name, text, str(error)) from error
+    _choose_policy(values)
     settings = Settings(**values)  # type: ignore[arg-type]
     if settings.policy == "demonstration" and not settings.demonstration:
         raise ArgumentError("demonstration", "", "policy:=demonstration needs demonstration:=FILE to play")
@@ -232,3 +246,11 @@ def read_settings(context: LaunchContext, declared: tuple[Argument, ...]) -> Set
         name = "viewer" if settings.viewer else "exit_on_success"
         raise ArgumentError(name, "true", "needs simulated:=true")
     return settings
+
+
+def _choose_policy(values: dict[str, object]) -> None:
+    """The suite's own checkpoint where nothing else is asked for; it learnt in simulation, and drives nothing else."""
+    shipped = shipped_checkpoint(str(values["profile"])) if values["simulated"] else None
+    values["policy"] = values["policy"] or ("scripted" if shipped is None else "mivla")
+    if values["policy"] == "mivla" and not values["checkpoint"] and shipped is not None:
+        values["checkpoint"] = str(shipped)

@@ -51,7 +51,7 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--colour", type=float, default=usual.colour, help="share of pictures with changed colours")
     group.add_argument(
         "--noise", type=float, default=usual.noise,
-        help="size of what the flow begins with; below 1 for policies with noise=0 (default: %(default)s)",
+        help="of what the flow begins with; below 1, where there is one way to do a task, it is run with none (1)",
     )  # fmt: skip
     group.add_argument("--validate-every", type=int, default=0, help="steps; 0: a twentieth of all")
     group.add_argument("--save-every", type=int, default=0, help="steps; 0: a twentieth of all")

@@ -140,11 +140,13 @@ class TrunkConfig:
 @dataclass(frozen=True)
 class FlowConfig:
     """Flow matching. steps: Euler steps at inference. time_max: largest time in training. time_sampling: ``uniform``
-    or ``logit_normal``."""
+    or ``logit_normal``. noise: size of what inference begins with; 1: as flow matching has it; 0: always the same chunk
+    for the same observation, which is what weights trained with less noise are for."""
 
     steps: int
     time_max: float
     time_sampling: str
+    noise: float
 
 
 @dataclass(frozen=True)
@@ -213,10 +215,12 @@ def check_config(config: NetworkConfig) -> None:
         )
     if config.family not in ("mivla", "h_rdt"):
         raise ConfigError(f"network {config.name!r}: family is {config.family!r}, must be mivla or h_rdt", "family")
-    if config.flow.time_sampling not in ("uniform", "logit_normal") or not 0 < config.flow.time_max <= 1:
+    if config.flow.time_sampling not in ("uniform", "logit_normal") or not (
+        0 < config.flow.time_max <= 1 and 0 <= config.flow.noise <= 1
+    ):
         raise ConfigError(
             f"network {config.name!r}: flow: time_sampling is {config.flow.time_sampling!r} (uniform or logit_normal), "
-            f"time_max {config.flow.time_max} (above 0, at most 1)",
+            f"time_max {config.flow.time_max} (above 0, at most 1), noise {config.flow.noise} (0 to 1)",
             "flow",
         )
     for key, start, stop in (

@@ -99,7 +99,7 @@ BASE = NetworkConfig(
         frozen=True,
     ),
     trunk=TrunkConfig(width=2176, depth=16, heads=16, kv_heads=8, norm_eps=1e-5, ffn_multiple=256, time_features=256),
-    flow=FlowConfig(steps=5, time_max=0.999, time_sampling="uniform"),
+    flow=FlowConfig(steps=5, time_max=0.999, time_sampling="uniform", noise=1.0),
     projection_layers=2,
     adaptor_layers=3,
 )

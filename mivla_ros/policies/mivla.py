@@ -37,9 +37,8 @@ class MivlaOptions:
     steps: Euler steps; 0: the checkpoint's. space: what the arms follow, joint or eef. period_seconds: between two
     inferences; 0: a quarter of what the checkpoint's 16 steps last. threads: of PyTorch; 0: as it is.
     engine: auto, torch, compiled, cuda_graphs, onnx or onnx_int8, see ``inference.fast_inference``. chunking: rtc,
-    ensemble or replace. noise: size of what the flow begins with, 1 as in training; 0: always the same chunk for the
-    same observation, the smoothest where there is one way to do the task. guidance: how strongly rtc pulls a chunk
-    towards the plan under way, at most.
+    ensemble or replace. noise: size of what the flow begins with, below 0: the checkpoint's. guidance: how strongly
+    rtc pulls a chunk towards the plan under way, at most.
     """
 
     checkpoint: str = ""
@@ -54,7 +53,7 @@ class MivlaOptions:
     engine: EngineName = EngineName.AUTO
     chunking: Chunking = Chunking.RTC
     guidance: float = GREATEST
-    noise: float = 1.0
+    noise: float = -1.0
 
 
 class MivlaPolicy:
@@ -80,7 +79,8 @@ class MivlaPolicy:
         if self._space is Space.EEF and len(frames) > 1:
             raise PolicyError(name, f"option space is 'eef', the arms have different bases {sorted(frames)}", "space")
         try:
-            self._inference = FastInference(checkpoint, options.steps, options.engine, options.threads, options.noise)
+            noise = options.noise if options.noise >= 0 else config.flow.noise
+            self._inference = FastInference(checkpoint, options.steps, options.engine, options.threads, noise)
         except ModelError as error:
             raise PolicyError(name, str(error), error.subject) from error
         self._plan, self._ensemble = RowPlan(), Ensemble()
@@ -170,7 +170,7 @@ def _load(name: str, profile: RobotProfile, options: MivlaOptions) -> Checkpoint
         precision = "bfloat16" if device == "cuda" else "float32"
     if precision not in PRECISIONS:
         raise PolicyError(name, _not_one_of("precision", precision, ("auto", *PRECISIONS)), "precision")
-    for key in ("steps", "threads", "period_seconds", "guidance", "noise"):
+    for key in ("steps", "threads", "period_seconds", "guidance"):
         if not 0 <= getattr(options, key) < np.inf:
             raise PolicyError(name, f"option {key} is {getattr(options, key)}, must be 0 or more", key)
     if options.threads:

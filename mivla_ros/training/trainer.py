@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,9 @@ def train(job: Job, options: TrainingOptions, out: Path, show: bool = True) -> R
     wrapped, prepared = accelerator.prepare(imitator, optimiser)
     inner = prepared.optimizer
     average = MovingAverage(unwrapped(wrapped), options.average) if options.average else None
+    config = job.network.config
+    begins_with = 1.0 if options.noise == 1.0 else 0.0
+    job.network.config = replace(config, flow=replace(config.flow, noise=begins_with))
     described = {"options": options.what_matters(), "data": _data_hash(job)}
     known = read_progress(out)
     begin, best = 0, None

@@ -109,11 +109,16 @@ class Launch:
 
 @pytest.fixture
 def start_launch(tmp_path: Path) -> Iterator[Callable[..., Launch]]:
-    """Start `ros2 launch mivla_bringup FILE ARGUMENTS...`; at the end of the test nothing of it may be left."""
+    """Start `ros2 launch mivla_bringup FILE ARGUMENTS...`; at the end of the test nothing of it may be left.
+
+    Where no policy is asked for it is the scripted expert, which does every scene whatever the machine is busy with.
+    """
     launches: list[Launch] = []
     domain = str(free_domain())
 
     def start(file: str, *arguments: str, **variables: str) -> Launch:
+        if not any(argument.startswith("policy:=") for argument in arguments):
+            arguments = (*arguments, "policy:=scripted")
         mark = f"{os.getpid()}-{len(launches)}-{time.monotonic_ns()}"
         environment = os.environ | {"ROS_DOMAIN_ID": domain, MARK: mark, "PYTHONUNBUFFERED": "1"} | variables
         log = tmp_path / f"launch{len(launches)}.log"
