@@ -58,6 +58,8 @@ setup(
         PACKAGE: [
             "py.typed",
             "evaluation/*.j2",
+            "checkpoints/*/*.json",
+            "checkpoints/*/*.safetensors",
             "nodes/parameters/*.yaml",
             "robots/*.yaml",
             "serving/adapters/*.yaml",
