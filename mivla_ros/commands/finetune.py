@@ -51,7 +51,7 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--colour", type=float, default=usual.colour, help="share of pictures with changed colours")
     group.add_argument(
         "--noise", type=float, default=usual.noise,
-        help="size of what the flow begins with; below 1 learns faster, for policies with noise=0 (default: %(default)s)",
+        help="size of what the flow begins with; below 1 for policies with noise=0 (default: %(default)s)",
     )  # fmt: skip
     group.add_argument("--validate-every", type=int, default=0, help="steps; 0: a twentieth of all")
     group.add_argument("--save-every", type=int, default=0, help="steps; 0: a twentieth of all")
@@ -70,8 +70,8 @@ def training_options(arguments: argparse.Namespace, imitate: bool) -> "TrainingO
     from mivla_ros.training.options import Adaptation, Decay, TrainingOptions
 
     names = (
-        "steps", "batch", "rate", "warmup", "average", "precision", "rank", "colour", "noise", "validate_every", "save_every",
-        "rollout_every", "rollouts", "loaders", "seed",
+        "steps", "batch", "rate", "warmup", "average", "precision", "rank", "colour", "noise", "validate_every",
+        "save_every", "rollout_every", "rollouts", "loaders", "seed",
     )  # fmt: skip
     return TrainingOptions(
         **{name: getattr(arguments, name) for name in names},

@@ -77,7 +77,12 @@ def make_scenes(
 
 
 def _put_arms(
-    model: mujoco.MjModel, root: Element, profile: RobotProfile, shown: Snapshot, row: Array, random: np.random.Generator
+    model: mujoco.MjModel,
+    root: Element,
+    profile: RobotProfile,
+    shown: Snapshot,
+    row: Array,
+    random: np.random.Generator,
 ) -> None:
     openings: dict[str, float] = {}
     for arm in profile.arms:

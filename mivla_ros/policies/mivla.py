@@ -37,8 +37,9 @@ class MivlaOptions:
     steps: Euler steps; 0: the checkpoint's. space: what the arms follow, joint or eef. period_seconds: between two
     inferences; 0: a quarter of what the checkpoint's 16 steps last. threads: of PyTorch; 0: as it is.
     engine: auto, torch, compiled, cuda_graphs, onnx or onnx_int8, see ``inference.fast_inference``. chunking: rtc,
-    ensemble or replace. noise: size of what the flow begins with, at most that of training; 0: always the same chunk for the same
-    observation, the smoothest where there is one way to do the task. guidance: how strongly rtc pulls a chunk towards the plan under way, at most.
+    ensemble or replace. noise: size of what the flow begins with, at most that of training; 0: always the same chunk
+    for the same observation, the smoothest where there is one way to do the task. guidance: how strongly rtc pulls a
+    chunk towards the plan under way, at most.
     """
 
     checkpoint: str = ""

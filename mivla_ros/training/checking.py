@@ -157,7 +157,9 @@ def _rate_of_actions(episode: PreparedEpisode) -> float:
     """Of commands or joints where they have stamps of their own, else of the frames, Hz."""
     rates = episode.figures.get("rates")
     known = rates if isinstance(rates, dict) else {}
-    return max((float(known.get(name, 0.0)) for name in ("commands", "joints")), default=0.0) or _figure(episode, "rate")
+    return max((float(known.get(name, 0.0)) for name in ("commands", "joints")), default=0.0) or _figure(
+        episode, "rate"
+    )
 
 
 def _figure(episode: PreparedEpisode, name: str) -> float:

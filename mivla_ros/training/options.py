@@ -41,8 +41,9 @@ class TrainingOptions:
     clip: largest norm of the gradient. average: decay of the moving average of the weights that is what is saved, 0
     for none. precision: float32 or bfloat16. imitate: also the other body's actions, by alignment (Eq. 5). frozen:
     parts that stay: vision, language, trunk, projections, adaptors. rank: of LoRA. colour: share of pictures whose
-    brightness and contrast are changed. noise: size of what the flow begins with; below 1 learns faster where there is
-    one way to do the task, for a policy with the option noise=0. validate_every, save_every, rollout_every: steps; 0: a twentieth, a
+    brightness and contrast are changed. noise: size of what the flow begins with; below 1 learns faster where there
+    is one way to do the task, for a policy with the option noise=0.
+    validate_every, save_every, rollout_every: steps; 0: a twentieth, a
     twentieth, a quarter of all. rollouts: seeds of closed-loop success that chooses the best; 0: by validation loss.
     loaders: processes that make batches. seed: of all that is drawn at random.
     """

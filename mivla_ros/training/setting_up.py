@@ -107,9 +107,7 @@ def prepared_and_checked(
     return check([*ready, *episodes], [*errors, *unreadable], profile, keep_bad, keep_failures, any_robot)
 
 
-def preparation_options(
-    contract: Contract, config: NetworkConfig, robot: str, rate: float = 0.0
-) -> PreparationOptions:
+def preparation_options(contract: Contract, config: NetworkConfig, robot: str, rate: float = 0.0) -> PreparationOptions:
     """How episodes are prepared for a network. robot: name or file of the profile; rate: see PreparationOptions."""
     return PreparationOptions(
         robot=robot,

@@ -89,7 +89,9 @@ def teach_sight(
         nn.utils.clip_grad_norm_(trained, CLIP)
         optimiser.step()
         if (step + 1) % every == 0 or step + 1 == options.steps:
-            words = ", ".join(f"{name} {100 * error:.2f} %" for name, error in _measured(vision, head, scenes, count).items())
+            words = ", ".join(
+                f"{name} {100 * error:.2f} %" for name, error in _measured(vision, head, scenes, count).items()
+            )
             say(f"step {step + 1}: off by (of the picture's width) {words}; {time.perf_counter() - began:.0f} s")
     network.eval()
     return _measured(vision, head, scenes, count)

@@ -29,7 +29,9 @@ def test_the_place_of_an_object_is_where_its_colour_is():
     green = 0
     for row in range(6):
         assert found.there[row, 0].all()
-        across, down = np.clip((found.places[row, 0, 1] + 1) / 2 * vision.image_size, 0, vision.image_size - 1).astype(int)
+        across, down = np.clip((found.places[row, 0, 1] + 1) / 2 * vision.image_size, 0, vision.image_size - 1).astype(
+            int
+        )
         red, middle, blue = found.pixels[row, 0, :, down, across].astype(int)
         green += middle > red + 20 and middle > blue + 20
     assert green >= 4  # the arm or the bottle may stand before it

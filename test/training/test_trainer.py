@@ -92,7 +92,13 @@ def test_running_out_of_memory_is_one_clear_error(tmp_path, monkeypatch):
 def test_two_processes_give_the_gradients_of_one_with_the_whole_batch(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
-    where = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "GLOO_SOCKET_IFNAME": "lo"}
+    where = {
+        **os.environ,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+        "WORLD_SIZE": "2",
+        "GLOO_SOCKET_IFNAME": "lo",
+    }
     shared_file, alone_file = tmp_path / "two.safetensors", tmp_path / "one.safetensors"
     command = [sys.executable, "-m", "test.training.small", "gradients", str(shared_file)]
     both = [
