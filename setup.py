@@ -59,6 +59,8 @@ setup(
             "checkpoints/*/*.*",
             "py.typed",
             "evaluation/*.j2",
+            "checkpoints/*/*.json",
+            "checkpoints/*/*.safetensors",
             "nodes/parameters/*.yaml",
             "robots/*.yaml",
             "serving/adapters/*.yaml",

@@ -54,7 +54,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory, context: PolicyContext)
 
 @pytest.fixture(scope="module")
 def policy(checkpoint: Path, context: PolicyContext) -> MivlaPolicy:
-    options = {"checkpoint": str(checkpoint), "device": "cpu", "engine": "torch", "threads": 1}
+    options = {"checkpoint": str(checkpoint), "device": "cpu", "engine": "torch", "threads": 1, "noise": 1.0}
     made = make_policy("mivla", context, options)
     assert isinstance(made, MivlaPolicy)
     return made
