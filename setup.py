@@ -56,7 +56,6 @@ setup(
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
     package_data={
         PACKAGE: [
-            "checkpoints/*/*.*",
             "py.typed",
             "evaluation/*.j2",
             "checkpoints/*/*.json",

@@ -150,8 +150,8 @@ def arguments(robot: str, parameters_file: str) -> tuple[Argument, ...]:
         Argument(
             "checkpoint",
             "",
-            f"Checkpoint's folder that policy:={' or '.join(LEARNED)} runs; empty: in simulation mivla runs the one that "
-            "the suite brings for the robot.",
+            f"Checkpoint's folder that policy:={' or '.join(LEARNED)} runs; empty: in simulation mivla runs the one "
+            "that comes with the suite, where there is one.",
             _folder,
         ),
         Argument("policy_options", "", "Options of the policy, NAME=VALUE with spaces between.", _words),

@@ -42,3 +42,13 @@ def test_a_tiny_network_drives_the_arm_at_its_rate(
     # its noise stays near ready, and it moves
     assert np.abs(np.array(positions) - ready).max() < 0.5
     assert np.ptp(np.array(positions), axis=0).max() > 0.005
+
+
+def test_the_suites_own_checkpoint_picks_the_bottle_up_from_pixels(
+    start_launch: Callable[..., Launch], operator_of: Callable[[Launch], Operator]
+) -> None:
+    launch = start_launch("piper.launch.py", "policy:=mivla", "seed:=1")
+    operator = operator_of(launch)
+    operator.wait_for_subtask(1, 240)
+    assert operator.newest[ActionChunk].policy == "mivla"
+    assert operator.newest[RetargetingStatus].refused_chunks == 0
