@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from launch import LaunchContext
@@ -13,6 +14,8 @@ from mivla_ros.hardware.driver_names import Driver
 
 POLICIES = ("scripted", "demonstration", "mivla", "h_rdt", "openpi", "replay")
 LEARNED = ("mivla", "h_rdt")
+NETWORK_PACKAGES = ("torch", "transformers", "onnxruntime", "onnxscript")
+"""Without one of them, as where only rosdep's packages are, nobody who names no policy gets a network."""
 DRIVERS = tuple(str(driver) for driver in Driver)
 DISCOVERY_VARIABLE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
 LOG_LEVELS = ("debug", "info", "warn", "error")
@@ -251,6 +254,7 @@ def read_settings(context: LaunchContext, declared: tuple[Argument, ...]) -> Set
 def _choose_policy(values: dict[str, object]) -> None:
     """The suite's own checkpoint where nothing else is asked for; it learnt in simulation, and drives nothing else."""
     shipped = shipped_checkpoint(str(values["profile"])) if values["simulated"] else None
-    values["policy"] = values["policy"] or ("scripted" if shipped is None else "mivla")
+    runs = shipped is not None and all(map(find_spec, NETWORK_PACKAGES))
+    values["policy"] = values["policy"] or ("mivla" if runs else "scripted")
     if values["policy"] == "mivla" and not values["checkpoint"] and shipped is not None:
         values["checkpoint"] = str(shipped)
