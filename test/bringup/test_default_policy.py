@@ -8,6 +8,7 @@ pytest.importorskip("launch", reason="needs ROS 2")
 bringup = pytest.importorskip("mivla_bringup.arguments", reason="needs the built ROS workspace")
 
 from launch import LaunchContext
+
 from mivla_ros.checkpoints import shipped_checkpoint
 
 
