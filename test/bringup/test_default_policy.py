@@ -4,17 +4,15 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("launch", reason="needs ROS 2")
-bringup = pytest.importorskip("mivla_bringup.arguments", reason="needs the built ROS workspace")
-
-from launch import LaunchContext
-
 from mivla_ros.checkpoints import shipped_checkpoint
+
+launch = pytest.importorskip("launch", reason="needs ROS 2")
+bringup = pytest.importorskip("mivla_bringup.arguments", reason="needs the built ROS workspace")
 
 
 def chosen(robot: str = "piper", **given: str) -> tuple[str, str]:
     """Policy and checkpoint of a launch with these arguments."""
-    context = LaunchContext()
+    context = launch.LaunchContext()
     declared = bringup.arguments(robot, "")
     for argument in declared:
         context.launch_configurations[argument.name] = given.get(argument.name, argument.default)
