@@ -118,7 +118,7 @@ def start_launch(tmp_path: Path) -> Iterator[Callable[..., Launch]]:
 
     def start(file: str, *arguments: str, **variables: str) -> Launch:
         if not any(argument.startswith("policy:=") for argument in arguments):
-            arguments = (*arguments, "policy:=scripted")
+            arguments = ("policy:=scripted", *arguments)
         mark = f"{os.getpid()}-{len(launches)}-{time.monotonic_ns()}"
         environment = os.environ | {"ROS_DOMAIN_ID": domain, MARK: mark, "PYTHONUNBUFFERED": "1"} | variables
         log = tmp_path / f"launch{len(launches)}.log"
