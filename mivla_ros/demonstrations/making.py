@@ -14,13 +14,14 @@ import numpy as np
 
 from mivla_ros.demonstrations.errors import DemonstrationError
 from mivla_ros.demonstrations.expert_run import ExpertRun
+from mivla_ros.demonstrations.listing import LIST, PLAN, read_listed
 from mivla_ros.evaluation.conditions import arm_bases, condition
 from mivla_ros.policies.headless import Episode
 from mivla_ros.robots.profile import load_profile
 from mivla_ros.simulation.tasks import make_task
 from mivla_ros.simulation.variation import Variation
 
-LIST, PLAN, UNFINISHED = "demonstrations.jsonl", "plan.json", ".unfinished"
+UNFINISHED = ".unfinished"
 HELD_OUT = 1  # of the task's wordings, the last ones, that no demonstration uses
 
 
@@ -133,30 +134,11 @@ def _written(
 
 def read_made(out: Path, plan: DemonstrationPlan) -> dict[tuple[str, int], Made]:
     """What was made already. Raises DemonstrationError where the folder holds demonstrations of another plan."""
-    plan_file, listed = out / PLAN, out / LIST
-    if not plan_file.exists():
-        return {}
-    try:
-        known = json.loads(plan_file.read_text("utf-8"))
-    except ValueError as error:
-        raise DemonstrationError(str(plan_file), f"cannot be read: {error}") from error
-    wanted = plan.same_data()
-    for key, value in wanted.items():
-        if not isinstance(known, dict) or known.get(key) != value:
-            found = known.get(key) if isinstance(known, dict) else known
-            raise DemonstrationError(str(out), f"holds demonstrations with {key} {found!r}, not {value!r}")
-    done: dict[tuple[str, int], Made] = {}
-    lines = listed.read_text("utf-8").splitlines() if listed.exists() else []
-    for number, line in enumerate(lines):
-        try:
-            made = Made(**json.loads(line))
-        except (ValueError, TypeError) as error:
-            if number == len(lines) - 1:
-                break  # killed while it was written
-            raise DemonstrationError(f"{listed}:{number + 1}", f"cannot be read: {error}") from error
-        if not made.bag or (out / made.bag).is_dir():
-            done[made.condition, made.seed] = made
-    return done
+    return {
+        (made.condition, made.seed): made
+        for made in read_listed(out, plan.same_data(), Made)
+        if not made.bag or (out / made.bag).is_dir()
+    }
 
 
 def make_demonstrations(plan: DemonstrationPlan, out: Path, workers: int = 0) -> Iterator[Made]:

@@ -14,7 +14,7 @@ from mivla_ros.demonstrations.hands.episode import perform
 from mivla_ros.demonstrations.hands.making import HandPlan, make_hands
 from mivla_ros.demonstrations.hands.recorded import recorded_episode
 from mivla_ros.demonstrations.hands.track import HandTrack
-from mivla_ros.demonstrations.making import LIST
+from mivla_ros.demonstrations.listing import LIST
 from mivla_ros.episodes.egodex import HAND_COLUMNS
 from mivla_ros.episodes.formats import open_episodes
 from mivla_ros.episodes.inspection import inspect_episode

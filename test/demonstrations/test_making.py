@@ -5,7 +5,8 @@ import pytest
 
 from mivla_ros.demonstrations.disturbance import Disturbance
 from mivla_ros.demonstrations.errors import DemonstrationError
-from mivla_ros.demonstrations.making import LIST, UNFINISHED, DemonstrationPlan, make_demonstrations
+from mivla_ros.demonstrations.listing import LIST
+from mivla_ros.demonstrations.making import UNFINISHED, DemonstrationPlan, make_demonstrations
 from mivla_ros.episodes.formats import open_episodes
 from mivla_ros.simulation.tasks import make_task
 

@@ -14,7 +14,8 @@ from mivla_ros.nodes.benchmarks.breaks.scene import BreakError, Scene
 from mivla_ros.robots.profile import load_profile
 
 TWO_PERIODS = 2 / load_profile("piper").command_rate
-OF_A_LIMIT = 1.05  # share of a limit; where the stop joins, the motion before it is read between its points
+OF_A_LIMIT = 1.001  # share of a limit, with the rounding of messages
+OF_JERK = 1.05  # where the stop joins, the motion before it is read between its points
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def scene(live: Scene, request: pytest.FixtureRequest) -> Iterator[Scene]:
 def assert_it_stopped_well(result: Result) -> None:
     assert not result.resumed, "it moved again before the release"
     assert not result.commanded > TWO_PERIODS, "the stop was commanded too late"
-    assert not result.acceleration > OF_A_LIMIT and not result.jerk > OF_A_LIMIT, "the stop broke a limit"
+    assert not result.acceleration > OF_A_LIMIT and not result.jerk > OF_JERK, "the stop broke a limit"
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -5,13 +5,14 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mivla_ros.demonstrations.errors import DemonstrationError
 from mivla_ros.demonstrations.hands.episode import perform
-from mivla_ros.demonstrations.making import HELD_OUT, LIST, PLAN, UNFINISHED
+from mivla_ros.demonstrations.listing import LIST, PLAN, read_listed
+from mivla_ros.demonstrations.making import HELD_OUT, UNFINISHED
 from mivla_ros.episodes.egodex import write
 from mivla_ros.episodes.parallel import map_unordered
 from mivla_ros.evaluation.conditions import condition
@@ -102,29 +103,11 @@ def check(plan: HandPlan) -> None:
 
 def read_made(out: Path, plan: HandPlan) -> dict[tuple[str, str, int], Made]:
     """What was made already. Raises DemonstrationError where the folder holds something else."""
-    plan_file, listed = out / PLAN, out / LIST
-    if not plan_file.exists():
-        return {}
-    try:
-        known = json.loads(plan_file.read_text("utf-8"))
-    except ValueError as error:
-        raise DemonstrationError(str(plan_file), f"cannot be read: {error}") from error
-    for key, value in plan.same_data().items():
-        found = known.get(key) if isinstance(known, dict) else known
-        if found != value:
-            raise DemonstrationError(str(out), f"holds demonstrations with {key} {found!r}, not {value!r}")
-    done: dict[tuple[str, str, int], Made] = {}
-    lines: Sequence[str] = listed.read_text("utf-8").splitlines() if listed.exists() else []
-    for number, line in enumerate(lines):
-        try:
-            made = Made(**json.loads(line))
-        except (ValueError, TypeError) as error:
-            if number == len(lines) - 1:
-                break  # killed while it was written
-            raise DemonstrationError(f"{listed}:{number + 1}", f"cannot be read: {error}") from error
-        if not made.file or (out / made.file).is_file():
-            done[made.condition, made.task, made.seed] = made
-    return done
+    return {
+        (made.condition, made.task, made.seed): made
+        for made in read_listed(out, plan.same_data(), Made)
+        if not made.file or (out / made.file).is_file()
+    }
 
 
 def _why(progress: TaskProgress) -> str:
