@@ -280,7 +280,7 @@ class Follower:
             raise RetargetingError(self.reason)
         self._going = None
         self._joints.check(now_ns)
-        self._check_at_rest(going)
+        self._check_unmoved()
         ends = [motion.end_ns for motion in self._running.values()]
         start_ns = max(now_ns + self._options.lead_ns, *ends)
         for name, motion in motions.items():
@@ -394,9 +394,11 @@ class Follower:
                 log.info("arm %r rests %.3g away from its last command and starts from where it is", arm.name, away)
             self._running[arm.name] = self._measured_motion(arm, now_ns, moving=motion is None)
 
-    def _check_at_rest(self, going: Going) -> None:
+    def _check_unmoved(self) -> None:
+        # by where braking has it now: a plan may be ready before the arm rests
         for moved in self._retargeter.moved:
-            away = np.abs(self._joints.state(moved.joints)[1] - going.begin[moved.name])
+            stamp_ns, measured, _ = self._joints.state(moved.joints)
+            away = np.abs(measured - self._running[moved.name].arm.state(stamp_ns)[0])
             worst = int(np.argmax(away))
             if away[worst] > self._options.tracking_error:
                 subject, limit = f"joint {moved.joints[worst]!r}", self._options.tracking_error

@@ -9,6 +9,7 @@ import pytest
 from mivla_ros.action_chunk import NANOSECONDS, ActionChunk, ArmActions, Space
 from mivla_ros.retargeting import Command, Follower, Mode, Retargeter
 from mivla_ros.retargeting.errors import RetargetingError
+from mivla_ros.retargeting.follower import FollowerOptions
 from mivla_ros.retargeting.limits import JointLimits
 from mivla_ros.retargeting.planning import PlanningOptions, plan_path, timed_motion
 from mivla_ros.retargeting.retargeter import IDENTITY
@@ -190,6 +191,27 @@ def test_an_arm_that_was_moved_while_a_way_was_planned_does_not_set_off() -> Non
     with pytest.raises(RetargetingError, match="has moved") as caught:
         follower.go(going, going.plan(PATIENT), now_ns)
     assert caught.value.stop.reason is Reason.TRACKING_ERROR
+
+
+def test_a_way_that_is_found_before_the_arm_rests_begins_where_and_when_it_rests() -> None:
+    options = FollowerOptions(tracking_error=0.02)
+    follower, now_ns = Follower(retargeter_with(), options), NANOSECONDS
+    names = [*PIPER.arms[0].joints, "gripper"]
+    follower.on_joint_states(now_ns, names, [*LEFT, 0.05], [0.0] * 7)
+    assert give(follower, chunk_to(RIGHT, now_ns), now_ns), follower.reason
+    for _ in range(40):
+        now_ns += NANOSECONDS // 100
+        where = dict(zip(*follower.commanded(now_ns), strict=True))
+        follower.on_joint_states(now_ns, names, [where.get(name, 0.05) for name in names], [0.0] * 7)
+    braking, going = follower.begin_going(now_ns)
+    (stopping,) = (command.trajectory for command in braking if command.controller == "arm_controller")
+    assert stopping is not None
+    away = np.max(np.abs(going.begin["arm"] - [where[name] for name in PIPER.arms[0].joints]))
+    assert away > options.tracking_error, "the arm was too slow for this to show anything"
+    commands, _ = follower.go(going, going.plan(PATIENT), now_ns)
+    (way,) = (command.trajectory for command in commands if command.controller == "arm_controller")
+    assert way is not None and way.start_ns >= stopping.end_ns
+    assert way.positions[0] == pytest.approx(stopping.positions[-1], abs=1e-6)
 
 
 def test_another_planner_finds_the_way_but_what_touches_is_refused_all_the_same() -> None:
