@@ -51,7 +51,7 @@ def test_the_mean_lies_in_its_interval(rows: list[list[float]]) -> None:
     values = {seed: np.array(row) for seed, row in enumerate(rows)}
     found = interval(values)
     assert found.lower <= found.mean + 1e-9 and found.mean <= found.upper + 1e-9
-    assert 0 <= found.lower and found.upper <= 1 and found.count == 4 * len(rows)
+    assert found.lower >= 0 and found.upper <= 1 and found.count == 4 * len(rows)
 
 
 def played(out: Path, plan: AblationPlan, wins: dict[str, int]) -> None:
