@@ -38,7 +38,7 @@ class AblationPlan:
     rate: float = 1e-3
     noise: float = 0.25
     episodes: int = 50
-    limit: float = 25.0
+    limit: float = 40.0
     condition: str = "easy"
 
     def __post_init__(self) -> None:

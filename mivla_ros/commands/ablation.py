@@ -5,6 +5,7 @@ lists them). Goes on after a kill; more robots, modes, seeds and numbers of demo
 """
 
 import argparse
+import signal
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -69,6 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise AblationError(str(out), f"has {other} {known.get(other)!r}, not {wanted[other]!r}: take another folder")
     file.write_text(json.dumps(wanted, indent=1) + "\n", "utf-8")
     before = sum(is_done(step, out) for step in steps)
+    signal.signal(signal.SIGTERM, _leave)  # so that no step is left behind
     text = ""
     with tqdm(total=len(steps), initial=before, unit="step", disable=None, file=sys.stderr) as bar:
         for done in run_steps(steps, out, arguments.workers, lambda line: bar.write(line, file=sys.stderr)):
@@ -80,3 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(text)
     print(f"{out / 'report.md'}, report.png, report.json", file=sys.stderr)
     return 0
+
+
+def _leave(number: int, frame: object) -> None:
+    sys.exit(128 + number)

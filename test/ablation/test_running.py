@@ -1,4 +1,8 @@
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -33,3 +37,27 @@ def test_what_another_command_did_is_not_taken_for_done(tmp_path: Path) -> None:
     list(run_steps([GOOD], tmp_path))
     with pytest.raises(AblationError, match="'mivla evaluate --help', this ablation's is 'mivla train --help'"):
         list(run_steps([Step("good", ("train", "--help"))], tmp_path))
+
+
+def processes_in(folder: Path) -> list[str]:
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                if (process / "cwd").resolve() == folder:
+                    found.append((process / "cmdline").read_text())
+            except OSError:
+                continue
+    return found
+
+
+def test_a_terminated_ablation_leaves_no_step_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mivla_ros.commands.main", "ablation", "--out", str(tmp_path), "--workers", "2"]
+    ablation = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while len(processes_in(tmp_path)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(processes_in(tmp_path)) == 2, "people's data and the image encoder are begun first"
+    ablation.terminate()
+    assert ablation.wait(60) == 128 + signal.SIGTERM
+    assert processes_in(tmp_path) == []
