@@ -118,7 +118,7 @@ def test_guidance_by_gradient_is_had_where_asked_for_and_refused_where_there_is_
         found.append(fast.actions(*given, seed=2, guide=RowGuide(before, weight, 5.0)))
         assert found[-1][:4, 55:61] == pytest.approx(before[:4, 55:61], abs=1e-5)
     assert np.nanmax(np.abs(found[1] - found[0])) > 1e-3
-    with pytest.raises(ModelError, match="guidance by gradient needs an engine that has one.*this is onnx float32"):
+    with pytest.raises(ModelError, match=r"guidance by gradient needs an engine that has one.*this is onnx float32"):
         FastInference(checkpoint, engine=EngineName.ONNX, gradient=True)
 
 
