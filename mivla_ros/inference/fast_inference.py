@@ -72,12 +72,19 @@ class FastInference:
         engine: EngineName = EngineName.TORCH,
         threads: int = 0,
         noise: float = 1.0,
+        gradient: bool = False,
     ) -> None:
         """steps: Euler steps; 0: the checkpoint's. threads: of ONNX Runtime; 0: as PyTorch's. noise: size of what the
-        flow begins with; 0: in the middle of it, for the same chunk every time. Raises ModelError."""
-        self.checkpoint, self.noise = checkpoint, noise
+        flow begins with; 0: in the middle of it, for the same chunk every time. gradient: guide by the velocity's
+        gradient, which not every engine has; else all engines guide alike. Raises ModelError."""
+        self.checkpoint, self.noise, self.gradient = checkpoint, noise, gradient
         self.steps = steps or checkpoint.config.flow.steps
         self.engine = make_engine(engine, checkpoint, self.steps, threads)
+        if gradient and not self.engine.differentiable:
+            raise ModelError(
+                f"guidance by gradient needs an engine that has one (torch, compiled or cuda_graphs), "
+                f"this is {self.engine.name}", "guidance_gradient",
+            )  # fmt: skip
         self._pixels = Pixels(checkpoint.config.vision, len(checkpoint.contract.cameras))
         self._instruction: str | None = None
 
@@ -157,4 +164,4 @@ class FastInference:
         target = self.checkpoint.normalisation.normalise_actions(guide.rows)[:, columns]
         weight = np.where(np.isfinite(target), guide.weight[:, columns], 0.0)
         moved = [torch.from_numpy(v).float()[None].to(mask.device) for v in (np.nan_to_num(target), weight)]
-        return Guide(moved[0], moved[1] * mask, self.engine.differentiable, guide.greatest)
+        return Guide(moved[0], moved[1] * mask, self.gradient, guide.greatest)

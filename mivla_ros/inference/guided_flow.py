@@ -19,8 +19,9 @@ class Guide:
     """What actions (B, H, D) shall agree with, in the flow's own units, and how much: weight 0 to 1 of the same
     shape; what ``target`` holds where the weight is 0 changes nothing.
 
-    exact: pull errors back through the velocity field by its gradient; else as if the field moved along with its
-    argument, which needs no gradient (networks in ONNX Runtime have none).
+    exact: pull errors back through the velocity field by its gradient; else as if what the flow is heading for moved
+    along with its argument, which needs no gradient and is as strong for every field. By the gradient, guidance is
+    much too strong for fields that were trained with less noise than 1, see ``guidance_weight`` and docs/chunking.md.
     """
 
     target: Tensor
@@ -31,7 +32,7 @@ class Guide:
 
 def guidance_weight(time: float, greatest: float = GREATEST) -> float:
     """min(greatest, (1 - t) / (t r^2)) with r^2 = (1 - t)^2 / (t^2 + (1 - t)^2): pseudo-inverse guidance at flow time
-    t, 0 noise to 1 actions."""
+    t, 0 noise to 1 actions, for noise of size 1."""
     left = 1 - time
     if time <= 0 or left <= 0:
         return greatest

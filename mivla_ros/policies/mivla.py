@@ -38,7 +38,8 @@ class MivlaOptions:
     inferences; 0: a quarter of what the checkpoint's 16 steps last. threads: of PyTorch; 0: as it is.
     engine: auto, torch, compiled, cuda_graphs, onnx or onnx_int8, see ``inference.fast_inference``. chunking: rtc,
     ensemble or replace. noise: size of what the flow begins with, below 0: the checkpoint's. guidance: how strongly
-    rtc pulls a chunk towards the plan under way, at most.
+    rtc pulls a chunk towards the plan under way, at most. guidance_gradient: by the network's gradient, see
+    ``inference.guided_flow``.
     """
 
     checkpoint: str = ""
@@ -53,6 +54,7 @@ class MivlaOptions:
     engine: EngineName = EngineName.AUTO
     chunking: Chunking = Chunking.RTC
     guidance: float = GREATEST
+    guidance_gradient: bool = False
     noise: float = -1.0
 
 
@@ -80,7 +82,9 @@ class MivlaPolicy:
             raise PolicyError(name, f"option space is 'eef', the arms have different bases {sorted(frames)}", "space")
         try:
             noise = options.noise if options.noise >= 0 else config.flow.noise
-            self._inference = FastInference(checkpoint, options.steps, options.engine, options.threads, noise)
+            self._inference = FastInference(
+                checkpoint, options.steps, options.engine, options.threads, noise, options.guidance_gradient
+            )
         except ModelError as error:
             raise PolicyError(name, str(error), error.subject) from error
         self._plan, self._ensemble = RowPlan(), Ensemble()

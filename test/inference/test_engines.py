@@ -91,6 +91,37 @@ def test_a_guided_chunk_keeps_what_is_frozen_and_nears_the_rest(fast: FastInfere
     assert near < 0.7 * np.abs(free[4:10, joints] - before[4:10, joints]).mean()
 
 
+def test_all_engines_guide_alike(fast: FastInference, checkpoint: Checkpoint, seen: Seen) -> None:
+    """What a checkpoint does must not depend on what it runs on."""
+    plain = FastInference(checkpoint, engine=EngineName.TORCH)
+    for inference in (plain, fast):
+        inference.instruct(WORDS)
+    given = (seen.images, seen.state, seen.state_mask, seen.mask)
+    free, weight = plain.actions(*given, seed=2), np.zeros((checkpoint.config.horizon, 76))
+    weight[:4], weight[4:10] = 1.0, 0.6
+    guide = RowGuide(plain.actions(*given, seed=1), weight, 5.0)
+    found, expected = (normalised(checkpoint, i.actions(*given, seed=2, guide=guide)) for i in (fast, plain))
+    assert np.nanmax(np.abs(found - expected)) <= TOLERANCES[_name(fast)]
+    assert np.nanmax(np.abs(expected - normalised(checkpoint, free))) > 0.1, "it was guided"
+
+
+def test_guidance_by_gradient_is_had_where_asked_for_and_refused_where_there_is_none(
+    checkpoint: Checkpoint, seen: Seen
+) -> None:
+    given = (seen.images, seen.state, seen.state_mask, seen.mask)
+    found = []
+    for gradient in (False, True):
+        fast = FastInference(checkpoint, engine=EngineName.TORCH, gradient=gradient)
+        fast.instruct(WORDS)
+        before, weight = fast.actions(*given, seed=1), np.zeros((checkpoint.config.horizon, 76))
+        weight[:4], weight[4:10] = 1.0, 0.6
+        found.append(fast.actions(*given, seed=2, guide=RowGuide(before, weight, 5.0)))
+        assert found[-1][:4, 55:61] == pytest.approx(before[:4, 55:61], abs=1e-5)
+    assert np.nanmax(np.abs(found[1] - found[0])) > 1e-3
+    with pytest.raises(ModelError, match=r"guidance by gradient needs an engine that has one.*this is onnx float32"):
+        FastInference(checkpoint, engine=EngineName.ONNX, gradient=True)
+
+
 @pytest.mark.parametrize("engine", [EngineName.TORCH, EngineName.ONNX], ids=str)
 def test_public_encoders_go_through_the_graphs_too(engine: EngineName, tmp_path: Path, seen: Seen) -> None:
     """DINOv2 with registers and SigLIP, at a size that fits here, on grids that their patches do not have."""
