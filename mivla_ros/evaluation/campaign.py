@@ -20,7 +20,7 @@ RESULTS, PLAN = "results.jsonl", "plan.json"
 class Plan:
     """What is played: every seed in every condition. latency, limit: simulated s. task: empty for the profile's.
 
-    checkpoint_hash: of the weights in ``options``, so that results of other weights are not mixed in.
+    checkpoint_hash: of the checkpoint in ``options``, so that results of another are not mixed in.
     """
 
     robot: str
@@ -80,11 +80,14 @@ def read_results(folder: Path, plan: Plan) -> dict[tuple[str, int], Rollout]:
     return done
 
 
-def campaign(plan: Plan, folder: Path, workers: int = 0, films: int = 0) -> Iterator[tuple[Rollout, int, int]]:
+def campaign(
+    plan: Plan, folder: Path, workers: int = 0, films: int = 0, apart: bool = False
+) -> Iterator[tuple[Rollout, int, int]]:
     """Play what is missing; yields each rollout as it ends, with the number done and to do. Every one is in
     ``folder/results.jsonl`` before the next is yielded, so that a killed run goes on where it was.
 
     workers: processes; 0: one a core, 1: in this process. films: the first so many seeds of each condition are filmed.
+    apart: never in this process, whose settings (threads) a policy may change.
     """
     folder.mkdir(parents=True, exist_ok=True)
     done = read_results(folder, plan)
@@ -104,7 +107,7 @@ def campaign(plan: Plan, folder: Path, workers: int = 0, films: int = 0) -> Iter
             return rollout
 
         count = workers or len(os.sched_getaffinity(0))
-        if count == 1 or len(wanted) < 2:
+        if not wanted or (not apart and (count == 1 or len(wanted) < 2)):
             for job in wanted:
                 finished += 1
                 yield keep(_play(plan, *job, videos[job])), finished, total

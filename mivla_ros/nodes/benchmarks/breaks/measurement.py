@@ -17,8 +17,8 @@ AT_REST = 0.02  # rad/s
 @dataclass(frozen=True)
 class Braking:
     """acceleration: greatest share of a joint's limit, from before the join of two trajectories to rest. jerk: the same
-    at the stop's own points; join_jerk: where they join what was sent before, which is read between its points. seconds:
-    from its first point to its last. ends_at_rest: its last point asks for no velocity.
+    at the stop's own points; join_jerk: where they join what was sent before, which is read between its points.
+    seconds: from its first point to its last. ends_at_rest: its last point asks for no velocity.
     """
 
     acceleration: float

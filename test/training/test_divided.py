@@ -1,0 +1,73 @@
+"""Weights divided over two processes (FSDP2 on CPUs, gloo between them), against one process with all of them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mivla_ros.model.checkpoint import load_checkpoint
+from mivla_ros.training.errors import TrainingError
+from mivla_ros.training.processes import join
+from mivla_ros.training.trainer import train
+from test.training.small import UNEVEN, UNEVEN_LORA, uneven_job
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("divided")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    both = subprocess.Popen([sys.executable, "-m", "test.training.small", "divided", str(out)], cwd=ROOT)
+    try:
+        train(uneven_job(), UNEVEN, out / "alone", show=False)
+        train(uneven_job(), UNEVEN_LORA, out / "alone lora", show=False)
+        assert both.wait(timeout=1200) == 0
+    finally:
+        both.kill()
+        torch.set_num_threads(before)
+    assert json.loads((out / "ended.json").read_text()) == [[0, 0], [-9, -9], [0, 0], [0, 0]]
+    return out
+
+
+def log(out: Path) -> list[dict[str, float]]:
+    rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    shared = ("step", "loss", "joint_error_deg", "position_error_mm", "gripper_error")  # terms are one process's part
+    return [{name: row[name] for name in shared if name in row} for row in rows]
+
+
+def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    return load_checkpoint(checkpoint).network.state_dict()
+
+
+@pytest.mark.parametrize(("divided", "alone"), [("whole", "alone"), ("lora", "alone lora")])
+def test_losses_validation_and_checkpoints_are_those_of_one_process(trained: Path, divided: str, alone: str) -> None:
+    ours, theirs = log(trained / divided), log(trained / alone)
+    assert len(ours) == len(theirs) and any("joint_error_deg" in row for row in theirs)
+    for row, other in zip(ours, theirs, strict=True):
+        assert row == pytest.approx(other, rel=1e-3)
+    for name in ("best", "last"):
+        found, wanted = weights(trained / divided / name), weights(trained / alone / name)
+        assert found.keys() == wanted.keys()
+        for key, value in wanted.items():
+            torch.testing.assert_close(
+                found[key], value, rtol=1e-2, atol=1e-3, msg=lambda text, key=key: f"{key} {text}"
+            )
+
+
+def test_a_killed_run_goes_on_with_the_same_losses_and_weights(trained: Path) -> None:
+    assert log(trained / "killed") == log(trained / "whole")
+    for name in ("best", "last"):
+        found, wanted = weights(trained / "killed" / name), weights(trained / "whole" / name)
+        assert all(torch.equal(found[key], wanted[key]) for key in wanted)
+
+
+def test_the_first_version_of_fsdp_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    monkeypatch.setenv("FSDP_VERSION", "1")
+    with pytest.raises(TrainingError, match="fsdp_version: is 1, must be 2"):
+        join("float32")
