@@ -4,6 +4,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
@@ -53,9 +54,17 @@ def _play(plan: Plan, condition: str, seed: int, videos: str) -> Rollout:
     return _stages[key].play(seed, plan.limit, plan.instruction, video)
 
 
-def _one_thread() -> None:
-    """A worker a core: none of them may start threads of its own."""
+def _begin_worker() -> None:
+    """A worker a core: none of them may start threads of its own, nor outlive the process that asked for it."""
     os.environ["OMP_NUM_THREADS"] = os.environ["LP_NUM_THREADS"] = "1"  # LP: the software that draws where no GPU does
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def read_results(folder: Path, plan: Plan) -> dict[tuple[str, int], Rollout]:
@@ -113,7 +122,7 @@ def campaign(
                 yield keep(_play(plan, *job, videos[job])), finished, total
             return
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(count, len(wanted)), mp_context=context, initializer=_one_thread) as pool:
+        with ProcessPoolExecutor(min(count, len(wanted)), mp_context=context, initializer=_begin_worker) as pool:
             futures = [pool.submit(_play, plan, *job, videos[job]) for job in wanted]
             try:
                 for future in as_completed(futures):

@@ -55,14 +55,15 @@ def look(
     where this is the main one."""
     main = curves is not None
     with averaged(wrapped, average):
-        loss = success = None
+        loss: float | None = None
+        success: float | None = None
+        weights: dict[str, Tensor] | None = None
         if len(held):
             found = dict(validate(wrapped, held, batch, accelerator))
             let_go(wrapped)
             loss = found["loss"]
             if curves is not None:
                 curves.add(done, "validation", found)
-        weights: dict[str, Tensor] | None = None
         if play and job.rollouts is not None:
             weights = checkpoint_weights(wrapped, main)
             if curves is not None:

@@ -3,6 +3,7 @@ gradients, for tests that need processes of their own."""
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -177,6 +178,9 @@ def train_divided(out: Path) -> None:
     ended = [
         in_two_processes(True, lambda: train(uneven_job(), UNEVEN, out / "whole", show=False)),
         in_two_processes(True, killed),
+    ]
+    shutil.copytree(out / "killed", out / "moved")
+    ended += [
         in_two_processes(True, lambda: train(uneven_job(), UNEVEN, out / "killed", show=False)),
         in_two_processes(True, lambda: train(uneven_job(), UNEVEN_LORA, out / "lora", show=False)),
     ]

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,16 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("divided")
+def one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
+    out = tmp_path_factory.mktemp("divided")
     both = subprocess.Popen([sys.executable, "-m", "test.training.small", "divided", str(out)], cwd=ROOT)
     try:
         train(uneven_job(), UNEVEN, out / "alone", show=False)
@@ -29,7 +36,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert both.wait(timeout=1200) == 0
     finally:
         both.kill()
-        torch.set_num_threads(before)
     assert json.loads((out / "ended.json").read_text()) == [[0, 0], [-9, -9], [0, 0], [0, 0]]
     return out
 
@@ -64,6 +70,12 @@ def test_a_killed_run_goes_on_with_the_same_losses_and_weights(trained: Path) ->
     for name in ("best", "last"):
         found, wanted = weights(trained / "killed" / name), weights(trained / "whole" / name)
         assert all(torch.equal(found[key], wanted[key]) for key in wanted)
+
+
+def test_one_process_goes_on_where_two_were_killed(trained: Path) -> None:
+    train(uneven_job(), UNEVEN, trained / "moved", show=False)
+    for row, other in zip(log(trained / "moved"), log(trained / "alone"), strict=True):
+        assert row == pytest.approx(other, rel=1e-3)
 
 
 def test_the_first_version_of_fsdp_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
