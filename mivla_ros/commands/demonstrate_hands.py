@@ -21,6 +21,9 @@ def run_hands(arguments: argparse.Namespace) -> int:
         conditions=tuple(name.strip() for name in arguments.conditions.split(",")),
         seeds=seeds(arguments.seeds),
         height=arguments.height,
+        prepare_for=arguments.prepare_for,
+        pictures=arguments.pictures,
+        robot=arguments.robot,
     )
     wanted = {(c, t, s) for c in plan.conditions for t in plan.tasks for s in plan.seeds}
     before = wanted & read_made(arguments.out, plan).keys()

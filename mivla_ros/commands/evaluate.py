@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Play, summarise, write JSON and report.html."""
     from tqdm import tqdm
 
-    from mivla_ros.evaluation.campaign import Plan, campaign, read_results
+    from mivla_ros.evaluation.campaign import Plan, campaign, read_results, results_in
     from mivla_ros.evaluation.conditions import condition
     from mivla_ros.evaluation.html_report import write_report
     from mivla_ros.evaluation.summary import as_json, compare, summarise, table
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     summaries = summarise(rollouts)
     differences = {}
     if arguments.against is not None:
-        differences = compare(rollouts, list(other_results(arguments.against).values()))
+        differences = compare(rollouts, results_in(arguments.against))
     report = arguments.out / "report.html"
     write_report(report, plan, rollouts, summaries, str(arguments.against or ""), differences)
     summary = {
@@ -102,18 +102,3 @@ def seeds(text: str) -> tuple[int, ...]:
     if not found:
         raise ValueError(f"--seeds {text!r} names no seed")
     return found
-
-
-def other_results(folder: Path) -> dict:
-    """Results of an evaluation by its own plan. Raises CommandError."""
-    from dataclasses import fields
-
-    from mivla_ros.evaluation.campaign import PLAN, Plan, read_results
-
-    try:
-        data = json.loads((folder / PLAN).read_text())
-    except (OSError, ValueError) as error:
-        raise CommandError(f"{folder / PLAN} cannot be read ({error}): not the folder of an evaluation", 2) from error
-    known = {f.name: data[f.name] for f in fields(Plan) if f.name in data}
-    known["seeds"], known["conditions"] = tuple(known["seeds"]), tuple(known["conditions"])
-    return read_results(folder, Plan(**known))

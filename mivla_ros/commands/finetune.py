@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keep-statistics", action="store_true", help="normalise as the checkpoint does")
     parser.add_argument("--no-imitation", action="store_true", help="only the robot's own actions, no hands (Eq. 5)")
     parser.add_argument("--validation", type=float, default=0.1, help="share of episodes (default: %(default)s)")
+    parser.add_argument("--first", type=int, default=0, metavar="N", help="only the first N episodes; 0: all")
     parser.add_argument("--keep-bad", action="store_true", help="train on episodes with bad findings too")
     parser.add_argument("--keep-failures", action="store_true", help="train on episodes labelled failures too")
     parser.add_argument("--check", action="store_true", help="only check the data")
@@ -90,6 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mivla_ros.training.processes import is_first
     from mivla_ros.training.selection import simulated_success
     from mivla_ros.training.setting_up import (
+        first_of,
         normalisation_of,
         prepared_and_checked,
         split,
@@ -115,7 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(report, flush=True)
     if arguments.check:
         return 0
-    training, validation = split(report.episodes, arguments.validation, arguments.seed)
+    training, validation = split(first_of(report.episodes, arguments.first), arguments.validation, arguments.seed)
     normalisation = start.normalisation if arguments.keep_statistics and start.normalisation else None
     job = Job(
         network=start.network,

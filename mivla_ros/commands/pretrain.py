@@ -18,6 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mode", default="both", choices=("scratch", "human", "h2r", "both"))
     parser.add_argument("--robot", default="piper_bimanual", help="profile that people's motions are turned into")
     parser.add_argument("--config", default="tiny", help="named network: base, small, tiny")
+    parser.add_argument(
+        "--from", dest="source", default="", metavar="CHECKPOINT", help="go on from its weights, instead of random ones"
+    )
+    parser.add_argument(
+        "--sight-from", type=Path, metavar="CHECKPOINT",
+        help="whose image encoder to begin with, as `mivla teach-sight` makes one; the rest is random",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, curves and what resumes")
     parser.add_argument("--cameras", nargs="+", metavar="NAME", help="cameras in order; default: the profile's first")
     parser.add_argument("--step-seconds", type=float, help="between two steps of a chunk; default: 0.1")
@@ -40,19 +47,30 @@ def run(arguments: argparse.Namespace) -> int:
     from mivla_ros.training.batches import modes_episodes
     from mivla_ros.training.options import Mode
     from mivla_ros.training.processes import is_first
-    from mivla_ros.training.setting_up import normalisation_of, prepared_and_checked, split, starting_point, with_words
+    from mivla_ros.training.setting_up import (
+        normalisation_of,
+        prepared_and_checked,
+        split,
+        starting_point,
+        take_sight,
+        with_words,
+    )
     from mivla_ros.training.trainer import LAST, Job, train
 
     mode = Mode(arguments.mode)
+    if arguments.source and arguments.sight_from:
+        raise CommandError("--from and --sight-from: one of them", 2)
     if arguments.config not in PRESETS:
         raise CommandError(f"--config {arguments.config!r} must be one of {', '.join(PRESETS)}", 2)
     profile = load_profile(arguments.robot)
     start = starting_point(
-        arguments.config, profile, arguments.seed, EncoderSource(folder=arguments.encoders), arguments.cameras,
-        arguments.step_seconds,
+        arguments.source or arguments.config, profile, arguments.seed, EncoderSource(folder=arguments.encoders),
+        arguments.cameras, arguments.step_seconds,
     )  # fmt: skip
+    if arguments.sight_from:
+        take_sight(start.network, arguments.sight_from)
     if mode is Mode.SCRATCH:
-        normal = bring_up_normalisation(profile, robot_description(profile))
+        normal = start.normalisation or bring_up_normalisation(profile, robot_description(profile))
         notes = {"made by": "mivla pretrain", "mode": "scratch", "trained": "no"}
         save_checkpoint(arguments.out / LAST, finished_network(start.network), start.contract, normal, notes)
         print(f"checkpoint: {arguments.out / LAST}")
@@ -79,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
         normalisation=normalisation_of(training, options.imitate),
         training=training,
         validation=validation,
-        notes={"made by": "mivla pretrain", "mode": str(mode), "episodes": str(len(training))},
+        notes={"made by": "mivla pretrain", "mode": str(mode), "from": start.source, "episodes": str(len(training))},
     )
     labels = [e.imitated.any(axis=2).mean() for e in training if e.embodiment == "human"]
     if is_first():

@@ -22,8 +22,10 @@ def read_listed[T](out: Path, plan: Mapping[str, object], kind: type[T]) -> list
         known = json.loads(plan_file.read_text("utf-8"))
     except ValueError as error:
         raise DemonstrationError(str(plan_file), f"cannot be read: {error}") from error
-    for key, value in plan.items():
-        found = known.get(key) if isinstance(known, dict) else known
+    if not isinstance(known, dict):
+        raise DemonstrationError(str(plan_file), "cannot be read: is no object")
+    for key in {**plan, **known}:
+        found, value = known.get(key), plan.get(key)
         if found != value:
             raise DemonstrationError(str(out), f"holds demonstrations with {key} {found!r}, not {value!r}")
     made: list[T] = []

@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from mivla_ros.evaluation.errors import EvaluationError
@@ -87,6 +87,20 @@ def read_results(folder: Path, plan: Plan) -> dict[tuple[str, int], Rollout]:
             raise EvaluationError(f"{results}:{number + 1}", f"cannot be read: {error}") from error
         done[rollout.condition, rollout.seed] = rollout
     return done
+
+
+def results_in(folder: Path) -> list[Rollout]:
+    """All results of an evaluation, by its own plan. Raises EvaluationError where the folder is none's."""
+    try:
+        data = json.loads((folder / PLAN).read_text())
+        known = {f.name: data[f.name] for f in fields(Plan) if f.name in data}
+        known["seeds"], known["conditions"] = tuple(known["seeds"]), tuple(known["conditions"])
+        plan = Plan(**known)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EvaluationError(
+            str(folder / PLAN), f"cannot be read ({error}): not the folder of an evaluation"
+        ) from error
+    return list(read_results(folder, plan).values())
 
 
 def campaign(

@@ -60,6 +60,14 @@ def starting_point(
     return Start(loaded.network, contract, loaded.normalisation if same_robot else None, loaded.hash)
 
 
+def take_sight(network: MivlaNetwork, folder: Path) -> None:
+    """Put the image encoder of a checkpoint in the place of the network's. Raises ModelError, TrainingError."""
+    given = load_checkpoint(folder, None, EncoderSource()).network
+    if given.config.vision != network.config.vision:
+        raise TrainingError(str(folder), f"has another image encoder than {network.config.name!r}")
+    network.vision.load_state_dict(given.vision.state_dict())
+
+
 def find(paths: Sequence[Path]) -> tuple[list[EpisodeRef], list[tuple[str, str]]]:
     """Episodes under some paths, each once, and (path, error) of files that are none. Raises TrainingError for a path
     with neither."""
@@ -133,6 +141,13 @@ def prepared_for(source: str, robot: str) -> PreparationOptions:
         raise TrainingError("network", f"{source!r} is neither a folder nor one of {', '.join(PRESETS)}")
     known = read_description(folder, verify=False)
     return preparation_options(known.contract, known.config, robot)
+
+
+def first_of(episodes: Sequence[PreparedEpisode], count: int) -> list[PreparedEpisode]:
+    """The first ``count``, 0 for all. Raises TrainingError where there are fewer."""
+    if count < 0 or count > len(episodes):
+        raise TrainingError("--first", f"is {count}, there are {len(episodes)} good episodes")
+    return list(episodes[:count] if count else episodes)
 
 
 def split(

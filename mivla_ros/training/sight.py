@@ -7,7 +7,7 @@ attention over the image tokens makes these say where things are. The head is th
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mivla_ros.demonstrations.scenes import Scenes
+from mivla_ros.model.config import VisionConfig
 from mivla_ros.model.network import MivlaNetwork
 from mivla_ros.training.batches import coloured
 from mivla_ros.training.errors import TrainingError
@@ -57,44 +58,53 @@ class Pointer(nn.Module):
 
 
 def teach_sight(
-    network: MivlaNetwork, scenes: Scenes, options: SightOptions, say: Callable[[str], None] = print
+    network: MivlaNetwork, scenes: Mapping[str, Scenes], options: SightOptions, say: Callable[[str], None] = print
 ) -> dict[str, float]:
     """Train the network's image encoder; median distances of objects from where they were pointed at, by object, in
     shares of the picture's width, on scenes held back.
+
+    scenes: by robot; a step takes those of one, in turns, and each has a head of its own.
 
     Raises TrainingError for a network whose encoders are not its own, or too few scenes.
     """
     config = network.config.vision
     if config.frozen or len(config.encoders) != 1:
         raise TrainingError(network.config.name, "has image encoders that are not trained")
-    count = len(scenes.pixels) - max(1, round(HELD_BACK * len(scenes.pixels)))
-    if count < options.batch:
-        raise TrainingError("scenes", f"are {len(scenes.pixels)}, must be more than the batch of {options.batch}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
-        head = Pointer(config.width, config.encoders[0].grid, len(scenes.objects))
+        sets = [_Set(name, each, config, options) for name, each in scenes.items()]
     vision = network.vision.train()
-    trained = [*vision.parameters(), *head.parameters()]
+    trained = [*vision.parameters(), *(weight for one in sets for weight in one.head.parameters())]
     optimiser = torch.optim.AdamW(trained, lr=RATE, weight_decay=0.01, fused=True)
     random, began, every = np.random.default_rng(options.seed), time.perf_counter(), max(1, options.steps // 7)
     for step in range(options.steps):
         share = step / options.steps
         for group in optimiser.param_groups:
             group["lr"] = RATE * min(1.0, (step + 1) / WARM_UP) * (0.02 + 0.98 * (1 + np.cos(np.pi * share)) / 2)
-        rows = random.integers(0, count, options.batch)
-        pixels = coloured(torch.from_numpy(scenes.pixels[rows]), random, COLOURED)
-        loss = _loss(head, vision(pixels.flatten(0, 1)), scenes, rows)
+        one = sets[step % len(sets)]
+        rows = random.integers(0, one.count, options.batch)
+        pixels = coloured(torch.from_numpy(one.scenes.pixels[rows]), random, COLOURED)
+        loss = _loss(one.head, vision(pixels.flatten(0, 1)), one.scenes, rows)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(trained, CLIP)
         optimiser.step()
         if (step + 1) % every == 0 or step + 1 == options.steps:
-            words = ", ".join(
-                f"{name} {100 * error:.2f} %" for name, error in _measured(vision, head, scenes, count).items()
-            )
+            words = ", ".join(f"{name} {100 * error:.2f} %" for name, error in _measured(vision, sets).items())
             say(f"step {step + 1}: off by (of the picture's width) {words}; {time.perf_counter() - began:.0f} s")
     network.eval()
-    return _measured(vision, head, scenes, count)
+    return _measured(vision, sets)
+
+
+class _Set:
+    """One robot's scenes, of which the first ``count`` teach, and the head for its objects."""
+
+    def __init__(self, name: str, scenes: Scenes, config: VisionConfig, options: SightOptions) -> None:
+        self.name, self.scenes = name, scenes
+        self.count = len(scenes.pixels) - max(1, round(HELD_BACK * len(scenes.pixels)))
+        if self.count < options.batch:
+            raise TrainingError("scenes", f"are {len(scenes.pixels)}, must be more than the batch of {options.batch}")
+        self.head = Pointer(config.width, config.encoders[0].grid, len(scenes.objects))
 
 
 def _loss(head: Pointer, tokens: Tensor, scenes: Scenes, rows: np.ndarray) -> Tensor:
@@ -107,12 +117,14 @@ def _loss(head: Pointer, tokens: Tensor, scenes: Scenes, rows: np.ndarray) -> Te
 
 
 @torch.no_grad()
-def _measured(vision: nn.Module, head: Pointer, scenes: Scenes, first: int) -> dict[str, float]:
-    pixels = torch.from_numpy(scenes.pixels[first:])
-    pointed = head(vision(pixels.flatten(0, 1)))[0].unflatten(0, pixels.shape[:2]).numpy()
-    off = np.linalg.norm(pointed - scenes.places[first:], axis=-1) / 2
-    return {
-        name: float(np.median(off[..., index][scenes.there[first:, :, index]]))
-        for index, name in enumerate(scenes.objects)
-        if scenes.there[first:, :, index].any()
-    }
+def _measured(vision: nn.Module, sets: list[_Set]) -> dict[str, float]:
+    found = {}
+    for one in sets:
+        places, there = one.scenes.places[one.count :], one.scenes.there[one.count :]
+        pixels = torch.from_numpy(one.scenes.pixels[one.count :])
+        pointed = one.head(vision(pixels.flatten(0, 1)))[0].unflatten(0, pixels.shape[:2]).numpy()
+        off = np.linalg.norm(pointed - places, axis=-1) / 2
+        for index, name in enumerate(one.scenes.objects):
+            if there[..., index].any():
+                found[f"{one.name}'s {name}"] = float(np.median(off[..., index][there[..., index]]))
+    return found

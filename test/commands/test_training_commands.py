@@ -32,6 +32,16 @@ def test_pretraining_on_both_bodies_then_fine_tuning_gives_a_checkpoint_for_the_
     made = load_checkpoint(tmp_path / "tuned" / "best", load_profile("piper"))
     assert made.contract.instruction == "move the bottle"
     assert made.manifest.notes["made by"] == "mivla finetune"
+    again = ["pretrain", "--robot", "piper", "--mode", "scratch", "--out", str(tmp_path / "again")]
+    assert main([*again, "--sight-from", f"{before}/last", "--seed", "3"]) == 0
+    taken, given = (load_checkpoint(tmp_path / name / "last").network for name in ("again", "pretrained"))
+    same = [torch.equal(*pair) for pair in zip(taken.vision.parameters(), given.vision.parameters(), strict=True)]
+    assert all(same) and not torch.equal(taken.action_projection[0].weight, given.action_projection[0].weight)
+    assert main([*again, "--from", f"{before}/last", "--out", str(tmp_path / "on")]) == 0
+    went_on = load_checkpoint(tmp_path / "on" / "last")
+    assert all(map(torch.equal, went_on.network.parameters(), given.parameters()))
+    assert main([*finetune, "--first", "3", *SHORT]) == 1
+    assert "--first: is 3, there are 2 good episodes" in capsys.readouterr().err
 
 
 def test_a_mode_without_its_data_and_a_path_without_episodes_are_one_line(tmp_path, capsys):

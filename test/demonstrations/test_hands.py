@@ -1,5 +1,6 @@
 """A person's demonstrations: motion, performance, files."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -187,3 +188,35 @@ def test_a_hand_in_a_video_becomes_an_episode_with_its_pictures() -> None:
         assert len(camera.stamps_ns) > 600
         assert camera.stamps_ns[-1] == pytest.approx(episode.info.end_ns, abs=1e8)
         assert camera.rgb(3).shape == (720, 1280, 3)
+
+
+def test_prepared_hands_are_what_their_files_would_be(tmp_path: Path) -> None:
+    from mivla_ros.training.preparing import find_prepared, prepare_episode
+    from mivla_ros.training.setting_up import prepared_for
+
+    plan = HandPlan(("push_to_mark",), seeds=(2,), height=96, prepare_for="tiny", pictures=1.0)
+    (made,) = make_hands(plan, tmp_path, workers=1)
+    options = prepared_for("tiny", "piper")
+    (episode,) = find_prepared(tmp_path, options)
+    assert (episode.embodiment, episode.label, episode.instructions) == ("human", "success", (made.instruction,))
+    assert abs(len(episode) - made.seconds) < 2, "one picture a second"
+    assert episode.seen.tolist() == [[True, False]] * len(episode)
+    assert list(make_hands(plan, tmp_path, workers=1)) == []
+    files = HandPlan(("push_to_mark",), seeds=(2,), height=96)
+    with pytest.raises(DemonstrationError, match="prepare_for"):
+        list(make_hands(replace(plan, prepare_for="small"), tmp_path, workers=1))
+    with pytest.raises(DemonstrationError, match="prepare_for 'tiny'"):
+        list(make_hands(files, tmp_path, workers=1))
+    (written,) = make_hands(files, tmp_path / "files", workers=1)
+    (read,) = open_episodes(tmp_path / "files" / written.file)
+    with read:
+        prepare_episode(read, options, tmp_path / "again")
+    (whole,) = find_prepared(tmp_path / "again", options)
+    every = slice(None, None, 30)
+    np.testing.assert_allclose(episode.state, whole.state[every], atol=1e-4)
+    np.testing.assert_array_equal(episode.own, whole.own[every])
+    here = episode.own | episode.imitated
+    assert (episode.imitated == whole.imitated[every]).mean() > 0.99
+    np.testing.assert_allclose(episode.actions[episode.own], whole.actions[every][episode.own], atol=1e-3)
+    assert np.abs(episode.pixels[:, 0].astype(int) - whole.pixels[every, 0]).mean() < 6, "but for the video's loss"
+    assert here.any()

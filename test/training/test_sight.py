@@ -3,6 +3,7 @@ import pytest
 import torch
 from transformers import T5EncoderModel  # noqa: F401 - before anything is drawn: triton after Mesa's LLVM crashes
 
+from mivla_ros.demonstrations.postures import expert_postures
 from mivla_ros.demonstrations.scenes import Scenes, make_scenes
 from mivla_ros.model.network import build_network
 from mivla_ros.model.presets import TINY
@@ -48,12 +49,37 @@ def test_an_encoder_learns_to_say_where_a_spot_is():
     scenes = Scenes(pixels.astype(np.uint8), places, np.ones((count, 1, 1), dtype=bool), ("spot",))
     network = build_network(CONFIG, seed=1)
     lines: list[str] = []
-    found = teach_sight(network, scenes, SightOptions(steps=120, batch=16), lines.append)
-    assert found["spot"] < 0.08  # about 0.3 for one who guesses the middle
+    found = teach_sight(network, {"robot": scenes}, SightOptions(steps=120, batch=16), lines.append)
+    assert found["robot's spot"] < 0.08  # about 0.3 for one who guesses the middle
     assert len(lines) >= 7
+
+
+def test_two_robots_objects_are_learnt_by_one_encoder():
+    random = np.random.default_rng(1)
+    count, size, sets = 300, CONFIG.vision.image_size, {}
+    for robot, channel, cameras in (("one", 0, 1), ("other", 2, 2)):
+        pixels = random.integers(0, 60, (count, cameras, 3, size, size))
+        corners = random.integers(0, size - 6, (count, cameras, 2))
+        for row, camera in np.ndindex(count, cameras):
+            down, right = corners[row, camera]
+            pixels[row, camera, channel, down : down + 6, right : right + 6] = 250
+        places = ((corners[..., ::-1] + 3) / size * 2 - 1).astype(np.float32)[:, :, None]
+        sets[robot] = Scenes(pixels.astype(np.uint8), places, np.ones((count, cameras, 1), dtype=bool), ("spot",))
+    found = teach_sight(build_network(CONFIG, seed=1), sets, SightOptions(steps=240, batch=16), lambda line: None)
+    assert set(found) == {"one's spot", "other's spot"}
+    assert max(found.values()) < 0.12  # about 0.3 for one who guesses the middle
+
+
+def test_arms_are_where_their_expert_has_them():
+    profile = load_profile("piper")
+    found = expert_postures(profile, seeds=(200_001,))
+    arm, gripper = found[:, 55:61], found[:, 61]
+    np.testing.assert_allclose(arm[0], profile.arms[0].ready, atol=0.05)
+    assert np.ptp(arm, axis=0).max() > 0.5 and np.ptp(gripper) > 0.3
+    assert len(found) > 10 and np.isfinite(arm).all()
 
 
 def test_too_few_scenes_are_refused():
     scenes = Scenes(episode(0).pixels, np.zeros((10, 2, 1, 2), np.float32), np.ones((10, 2, 1), dtype=bool), ("spot",))
     with pytest.raises(TrainingError, match="scenes: are 10"):
-        teach_sight(build_network(CONFIG), scenes, SightOptions(steps=1))
+        teach_sight(build_network(CONFIG), {"robot": scenes}, SightOptions(steps=1))

@@ -5,7 +5,7 @@ heading is drawn at random, as EgoDex's is arbitrary.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from mivla_ros.episodes.egodex import CAMERA, FORMAT, HAND_COLUMNS, HAND_UNITS, 
 from mivla_ros.episodes.episode import (
     POSE_COLUMNS,
     POSE_UNITS,
+    Camera,
     Episode,
     EpisodeInfo,
     Stamps,
@@ -124,6 +125,33 @@ class Viewer:
     x: float
     table: float
     seed: int
+
+
+def with_pictures(episode: Episode, rate: float) -> Episode:
+    """With ``rate`` pictures a second of those that there are; 0: with all. The episode's own closing closes both."""
+    if not rate:
+        return episode
+    return replace(episode, cameras={name: _Thinned(camera, rate) for name, camera in episode.cameras.items()})
+
+
+class _Thinned:
+    """Every few pictures of a camera."""
+
+    def __init__(self, camera: Camera, rate: float) -> None:
+        every = max(1, round(RATE / rate))
+        self.name, self.frame_id, self.size, self.intrinsics = (
+            camera.name, camera.frame_id, camera.size, camera.intrinsics,
+        )  # fmt: skip
+        self.stamps_ns = camera.stamps_ns[::every]
+        self._camera, self._every = camera, every
+
+    def rgb(self, index: int, at_least: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+        """(height, width, 3) RGB."""
+        return self._camera.rgb(range(0, len(self._camera.stamps_ns), self._every)[index], at_least)
+
+    def encoded(self, index: int) -> bytes | None:
+        """None: there are none."""
+        return None
 
 
 class DrawnCamera:

@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
 from mivla_ros.demonstrations.errors import DemonstrationError
-from mivla_ros.demonstrations.hands.episode import perform
+from mivla_ros.demonstrations.hands.episode import perform, with_pictures
 from mivla_ros.demonstrations.listing import LIST, PLAN, read_listed
 from mivla_ros.demonstrations.making import HELD_OUT, UNFINISHED
 from mivla_ros.episodes.egodex import write
+from mivla_ros.episodes.episode import Episode
 from mivla_ros.episodes.parallel import map_unordered
 from mivla_ros.evaluation.conditions import condition
 from mivla_ros.simulation.errors import DivergedError
@@ -28,22 +31,32 @@ VERSION = 1  # of what a seed gives
 
 @dataclass(frozen=True)
 class HandPlan:
-    """What is made: each seed of each task in each condition. height: of pictures, px, 16:9 as EgoDex's."""
+    """What is made: each seed of each task in each condition. height: of pictures, px, 16:9 as EgoDex's.
+
+    prepare_for: a checkpoint's folder or a network's name; no files then, but what training makes of them, with
+    ``pictures`` a second (0: all), and labels for ``robot``, the profile whose actions imitate the hands'.
+    """
 
     tasks: tuple[str, ...] = tuple(TASKS)
     conditions: tuple[str, ...] = ("easy",)
     seeds: tuple[int, ...] = tuple(range(10))
     height: int = 270
+    prepare_for: str = ""
+    pictures: float = 0.0
+    robot: str = "piper"
 
     def same_data(self) -> dict[str, object]:
         """All that changes one demonstration; tasks, seeds and conditions may be added later."""
-        return {"embodiment": "human", "height": self.height, "version": VERSION}
+        files = {"embodiment": "human", "height": self.height, "version": VERSION}
+        if not self.prepare_for:
+            return files
+        return files | {"prepare_for": self.prepare_for, "pictures": self.pictures, "robot": self.robot}
 
 
 @dataclass(frozen=True)
 class Made:
-    """One line of the list. seconds: simulated, of the episode. file: empty where the task was not done, for which
-    nothing is kept. wall_seconds: how long it took to make."""
+    """One line of the list. seconds: simulated, of the episode. file: or folder of prepared data; empty where the task
+    was not done, for which nothing is kept. wall_seconds: how long it took to make."""
 
     condition: str
     task: str
@@ -62,7 +75,7 @@ class _Order:
     condition: str
     task: str
     seed: int
-    height: int
+    plan: HandPlan
     out: Path
 
 
@@ -78,7 +91,7 @@ def make_hands(plan: HandPlan, out: Path, workers: int = 0) -> Iterator[Made]:
     (out / PLAN).write_text(json.dumps(plan.same_data(), indent=2) + "\n", "utf-8")
     (out / LIST).write_text("".join(json.dumps(asdict(made)) + "\n" for made in done.values()), "utf-8")
     orders = [
-        _Order(c, t, s, plan.height, out)
+        _Order(c, t, s, plan, out)
         for c in plan.conditions for s in plan.seeds for t in plan.tasks if (c, t, s) not in done
     ]  # fmt: skip
     with (out / LIST).open("a", encoding="utf-8") as file:
@@ -97,6 +110,8 @@ def check(plan: HandPlan) -> None:
             raise DemonstrationError(f"task {task!r}", f"is not known, there are {', '.join(TASKS)}")
     for name in plan.conditions:
         condition(name)
+    if plan.pictures < 0 or not np.isfinite(plan.pictures):
+        raise DemonstrationError("pictures", f"are {plan.pictures} a second, must be 0 or more")
     if not SMALLEST <= plan.height <= LARGEST or plan.height % 2:
         raise DemonstrationError("height", f"is {plan.height} px, must be even and {SMALLEST} to {LARGEST}")
 
@@ -106,7 +121,7 @@ def read_made(out: Path, plan: HandPlan) -> dict[tuple[str, str, int], Made]:
     return {
         (made.condition, made.task, made.seed): made
         for made in read_listed(out, plan.same_data(), Made)
-        if not made.file or (out / made.file).is_file()
+        if not made.file or (out / made.file).exists()
     }
 
 
@@ -119,7 +134,8 @@ def _why(progress: TaskProgress) -> str:
 def _make_one(order: _Order) -> Made:
     """In a worker: one demonstration, whole or not at all: the HDF5 file comes last."""
     began = time.perf_counter()
-    lens = Lens(round(order.height * 16 / 9 / 2) * 2, order.height)
+    height = order.plan.height
+    lens = Lens(round(height * 16 / 9 / 2) * 2, height)
     name = f"{order.condition}/{order.task}/{order.seed}"
 
     def made(success: bool, seconds: float, failure: str, words: str, file: str, size: float) -> Made:
@@ -137,13 +153,30 @@ def _make_one(order: _Order) -> Made:
         if not performance.progress.success:
             why = _why(performance.progress)
             return made(False, performance.seconds, why, performance.instruction, "", 0.0)
-        unfinished = order.out / UNFINISHED / f"{name}.hdf5"
-        write(episode, unfinished)
         seconds = episode.info.seconds
-    target = order.out / f"{name}.hdf5"
+        keep = _keep_prepared if order.plan.prepare_for else _keep_files
+        file, size = keep(episode, order, name)
+    return made(True, seconds, "", performance.instruction, file, size)
+
+
+def _keep_files(episode: Episode, order: _Order, name: str) -> tuple[str, float]:
+    """The HDF5 file's name, and megabytes with its video."""
+    unfinished, target = order.out / UNFINISHED / f"{name}.hdf5", order.out / f"{name}.hdf5"
+    write(episode, unfinished)
     target.parent.mkdir(parents=True, exist_ok=True)
     size = 0.0
     for file in (unfinished.with_suffix(".mp4"), unfinished):
         size += file.stat().st_size / 1e6
         file.replace(target.with_suffix(file.suffix))
-    return made(True, seconds, "", performance.instruction, f"{name}.hdf5", size)
+    return f"{name}.hdf5", size
+
+
+def _keep_prepared(episode: Episode, order: _Order, name: str) -> tuple[str, float]:
+    """The folder's name, and its megabytes. Only pictures that become samples are drawn."""
+    from mivla_ros.training.preparing import prepare_episode
+    from mivla_ros.training.setting_up import prepared_for
+
+    plan, target = order.plan, order.out / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    prepare_episode(with_pictures(episode, plan.pictures), prepared_for(plan.prepare_for, plan.robot), target)
+    return name, sum(file.stat().st_size for file in target.iterdir()) / 1e6

@@ -1,0 +1,132 @@
+"""Tables and a plot of an ablation: `report.md`, `report.png`, `report.json`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from math import isfinite
+from pathlib import Path
+
+import numpy as np
+
+from mivla_ros.ablation.plan import AblationPlan
+from mivla_ros.ablation.results import MEASURES, Comparison, Result, comparisons, group, interval, pooled
+from mivla_ros.evaluation.intervals import Interval
+
+COLOURS = {"scratch": "0.6", "human": "tab:orange", "h2r": "tab:green", "both": "tab:blue"}
+
+
+def write_report(plan: AblationPlan, results: Sequence[Result], out: Path) -> str:
+    """Write the three files; the tables, as Markdown."""
+    found = {measure: comparisons(plan, results, measure) for measure in MEASURES}
+    text = "\n".join([*_rates(plan, results), "", *_claims(found["success"]), "", *_claims(found["completion"]), ""])
+    (out / "report.md").write_text(text, "utf-8")
+    rows = [
+        {
+            **asdict(r.run), "success": float(r.success.mean()), "completion": float(r.completion.mean()),
+            "seconds": r.seconds, "loss": r.loss, "episodes": len(r.success),
+        }
+        for r in results
+    ]  # fmt: skip
+    data = {"plan": asdict(plan), "runs": rows, "claims": [asdict(c) for each in found.values() for c in each]}
+    (out / "report.json").write_text(json.dumps(data, indent=1) + "\n", "utf-8")
+    _plot(plan, results, out / "report.png")
+    return text
+
+
+def _rates(plan: AblationPlan, results: Sequence[Result]) -> list[str]:
+    lines = [
+        "| demonstrations | robot | mode | training seeds | success, % | sub-tasks, % | s a success | last loss |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for count in plan.demonstrations:
+        for robot in (*plan.robots, "all"):
+            for mode in plan.modes:
+                mine = [r for r in results if (r.run.demonstrations, r.run.mode) == (count, mode)]
+                mine = [r for r in mine if robot in (r.run.robot, "all")]
+                if not mine:
+                    continue
+                rates = [
+                    interval(
+                        pooled(results, count, mode, measure)
+                        if robot == "all"
+                        else group(results, robot, count, mode, measure)
+                    )
+                    for measure in MEASURES
+                ]
+                times = [r.seconds for r in mine if isfinite(r.seconds)]
+                seeds = len({r.run.seed for r in mine})
+                loss = "" if robot == "all" else f"{np.mean([r.loss for r in mine]):.4f}"
+                lines.append(
+                    f"| {count} | {robot} | {mode} | {seeds} | {percent(rates[0])} | {percent(rates[1])} "
+                    f"| {f'{np.mean(times):.1f}' if times else '-'} | {loss} |"
+                )
+    return lines
+
+
+def _claims(found: Sequence[Comparison]) -> list[str]:
+    if not found:
+        return []
+    name = {"success": "success", "completion": "sub-tasks"}[found[0].measure]
+    lines = [
+        f"| claim, by {name} | demonstrations | robot | difference, points | relative, % | verdict |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for one in found:
+        words = f"{one.claim.better} > {one.claim.worse}"
+        if one.claim.least:
+            words += f" by {100 * one.claim.least:.0f} %"
+        lines.append(
+            f"| {words} | {one.demonstrations} | {one.robot} | {percent(one.difference)} | {percent(one.relative)} "
+            f"| {one.verdict} |"
+        )
+    return lines
+
+
+def percent(value: Interval) -> str:
+    """Mean and interval; a dash where there is none."""
+    if not value.count:
+        return "-"
+    parts = [f"{100 * part:.0f}" if isfinite(part) else "∞" for part in (value.mean, value.lower, value.upper)]
+    return f"{parts[0]} ({parts[1]} to {parts[2]})"
+
+
+def _plot(plan: AblationPlan, results: Sequence[Result], file: Path) -> None:
+    from matplotlib.figure import Figure
+
+    robots = [*plan.robots, "all"]
+    figure = Figure(figsize=(3.2 * len(robots), 6.0), layout="constrained")
+    axes = figure.subplots(len(MEASURES), len(robots), sharey=True, squeeze=False)
+    for row, measure in enumerate(MEASURES):
+        for column, robot in enumerate(robots):
+            at = axes[row][column]
+            for place, mode in enumerate(plan.modes):
+                values = [
+                    interval(
+                        pooled(results, count, mode, measure)
+                        if robot == "all"
+                        else group(results, robot, count, mode, measure)
+                    )
+                    for count in sorted(plan.demonstrations)
+                ]
+                if any(value.count for value in values):
+                    _draw(at, sorted(plan.demonstrations), values, mode, place)
+            at.set_title(robot if row == 0 else "")
+            at.set_ylim(-2, 102)
+            at.grid(axis="y", alpha=0.3)
+            if len(plan.demonstrations) > 1:
+                at.set_xlabel("demonstrations")
+            else:
+                at.set_xticks(range(len(plan.modes)), plan.modes)
+        axes[row][0].set_ylabel({"success": "success, %", "completion": "sub-tasks done, %"}[measure])
+    if len(plan.demonstrations) > 1:
+        axes[0][0].legend()
+    figure.savefig(file, dpi=110)
+
+
+def _draw(at, counts: list[int], values: list[Interval], mode: str, place: int) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
+    means = np.array([100 * value.mean for value in values])
+    error = np.array([[100 * (v.mean - v.lower), 100 * (v.upper - v.mean)] for v in values]).T.clip(min=0)
+    if len(counts) > 1:
+        at.errorbar(counts, means, error, color=COLOURS[mode], marker="o", capsize=3, label=mode)
+    else:
+        at.bar(place, means, yerr=error, color=COLOURS[mode], capsize=4)
