@@ -6,9 +6,11 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -163,6 +165,19 @@ def in_two_processes(divided: bool, work: Callable[[], object]) -> list[int]:
             os._exit(status)
         both.append(process)
     return [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in both]
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """This file as a program, ended with all its processes."""
+    command = [sys.executable, "-m", "test.training.small", *arguments]
+    process = subprocess.Popen(command, cwd=Path(__file__).parents[2], start_new_session=True)
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def train_divided(out: Path) -> None:

@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +12,7 @@ from mivla_ros.training.adapting import finished_network
 from mivla_ros.training.errors import TrainingError
 from mivla_ros.training.options import Adaptation
 from mivla_ros.training.trainer import train
-from test.training.small import CONFIG, OPTIONS, job, learnable, write_gradients
-
-ROOT = Path(__file__).parents[2]
-PROGRAM = [sys.executable, "-m", "test.training.small"]
+from test.training.small import CONFIG, OPTIONS, job, learnable, running, write_gradients
 
 
 @pytest.fixture(autouse=True)
@@ -117,12 +112,9 @@ def test_running_out_of_memory_is_one_clear_error(tmp_path, monkeypatch):
 
 def test_two_processes_give_the_gradients_of_one_with_the_whole_batch(tmp_path):
     shared_file, alone_file = tmp_path / "two.safetensors", tmp_path / "one.safetensors"
-    both = subprocess.Popen([*PROGRAM, "gradients", str(shared_file)], cwd=ROOT)
-    try:
+    with running("gradients", str(shared_file)) as both:
         write_gradients(alone_file)
-        assert both.wait(timeout=600) == 0
-    finally:
-        both.kill()
+        assert both.wait(timeout=1200) == 0
     alone, shared = load_file(alone_file), load_file(shared_file)
     assert alone.keys() == shared.keys()
     assert any(value.abs().max() > 1e-3 for key, value in alone.items() if key != "loss")
