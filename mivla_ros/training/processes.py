@@ -122,7 +122,7 @@ def let_go(module: nn.Module) -> None:
 
 def whole(values: Mapping[str, Tensor], keep: bool = True) -> dict[str, Tensor]:
     """Divided values gathered, on the CPU; all processes call it. keep: whether this one needs them, else nothing is
-    returned."""
+    returned. What was whole and there already is no copy."""
     from torch.distributed.tensor import DTensor
 
     found: dict[str, Tensor] = {}

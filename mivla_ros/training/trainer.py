@@ -110,8 +110,8 @@ def train(job: Job, options: TrainingOptions, out: Path, show: bool = True) -> R
     seconds = time.perf_counter() - began
     with averaged(wrapped, average):
         weights = checkpoint_weights(wrapped, main)
-    if main:
-        write_checkpoint(job, weights, out / LAST, options.steps)
+        if main:
+            write_checkpoint(job, weights, out / LAST, options.steps)
     accelerator.wait_for_everyone()
     count = (options.steps - begin) * options.batch
     return Result(
