@@ -44,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mivla_ros.evaluation.conditions import condition
     from mivla_ros.evaluation.html_report import write_report
     from mivla_ros.evaluation.summary import as_json, compare, summarise, table
+    from mivla_ros.model.checkpoint_files import read_description
     from mivla_ros.policies.options import split_options
     from mivla_ros.policies.policy import PolicyError
 
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.checkpoint is not None:
             policy = "mivla" if policy == "scripted" else policy
             options["checkpoint"] = str(arguments.checkpoint)
-            digest = checkpoint_hash(arguments.checkpoint)
+            digest = read_description(arguments.checkpoint).manifest.hash
         plan = Plan(
             arguments.robot, policy, options, conditions, seeds(arguments.seeds), arguments.latency, arguments.limit,
             arguments.instruction, arguments.task, digest,
@@ -101,16 +102,3 @@ def seeds(text: str) -> tuple[int, ...]:
     if not found:
         raise ValueError(f"--seeds {text!r} names no seed")
     return found
-
-
-def checkpoint_hash(folder: Path) -> str:
-    """SHA-256 of the weights, so that results of other weights are not mixed in. Raises CommandError."""
-    import hashlib
-
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise CommandError(f"{folder} holds no *.safetensors: not a checkpoint", 2)
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()

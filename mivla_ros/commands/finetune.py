@@ -30,6 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keep-bad", action="store_true", help="train on episodes with bad findings too")
     parser.add_argument("--keep-failures", action="store_true", help="train on episodes labelled failures too")
     parser.add_argument("--check", action="store_true", help="only check the data")
+    parser.add_argument("--rollouts", type=int, default=0, help="simulated seeds that choose the best; 0: by loss")
+    parser.add_argument("--rollout-every", type=int, default=0, help="steps; 0: a quarter of all")
     add_training_arguments(parser)
 
 
@@ -56,10 +58,8 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument("--validate-every", type=int, default=0, help="steps; 0: a twentieth of all")
     group.add_argument("--save-every", type=int, default=0, help="steps; 0: a twentieth of all")
-    group.add_argument("--rollout-every", type=int, default=0, help="steps; 0: a quarter of all")
-    group.add_argument("--rollouts", type=int, default=0, help="simulated seeds that choose the best; 0: by loss")
     group.add_argument("--loaders", type=int, default=0, help="processes that make batches")
-    group.add_argument("--workers", type=int, default=1, help="processes that prepare episodes and play rollouts")
+    group.add_argument("--workers", type=int, default=1, help="processes that prepare episodes or play rollouts")
     group.add_argument("--cache", type=Path, help="prepared episodes; default: OUT/prepared")
     group.add_argument("--encoders", default="", help="folder with public encoders' weights")
     group.add_argument("--rate-of-samples", type=float, default=0.0, help="observations a second; 0: every frame")
@@ -75,7 +75,7 @@ def training_options(arguments: argparse.Namespace, imitate: bool) -> "TrainingO
         "save_every", "rollout_every", "rollouts", "loaders", "seed",
     )  # fmt: skip
     return TrainingOptions(
-        **{name: getattr(arguments, name) for name in names},
+        **{name: getattr(arguments, name) for name in names if hasattr(arguments, name)},
         decay=Decay(arguments.decay),
         adaptation=Adaptation(arguments.adaptation),
         frozen=tuple(arguments.freeze),
@@ -85,8 +85,10 @@ def training_options(arguments: argparse.Namespace, imitate: bool) -> "TrainingO
 
 def run(arguments: argparse.Namespace) -> int:
     """Check, train, say what came out."""
+    from mivla_ros.commands.errors import CommandError
     from mivla_ros.model.encoder_weights import EncoderSource
     from mivla_ros.robots.profile import load_profile
+    from mivla_ros.training.processes import is_first
     from mivla_ros.training.selection import simulated_success
     from mivla_ros.training.setting_up import (
         first_of,
@@ -100,6 +102,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     options = training_options(arguments, not arguments.no_imitation)
     profile = load_profile(arguments.robot)
+    rollouts = simulated_success(profile, arguments.robot, arguments.out, options.rollouts, arguments.workers)
+    if options.rollouts and rollouts is None:
+        raise CommandError(f"--rollouts: {arguments.robot} has no task to simulate; leave it out, or give it one", 2)
     start = starting_point(
         arguments.source, profile, arguments.seed, EncoderSource(folder=arguments.encoders), arguments.cameras,
         arguments.step_seconds,
@@ -108,7 +113,8 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.episodes, start, profile, arguments.robot, arguments.cache or arguments.out / "prepared",
         arguments.workers, arguments.rate_of_samples, arguments.keep_bad, arguments.keep_failures,
     )  # fmt: skip
-    print(report, flush=True)
+    if is_first():
+        print(report, flush=True)
     if arguments.check:
         return 0
     training, validation = split(first_of(report.episodes, arguments.first), arguments.validation, arguments.seed)
@@ -119,18 +125,19 @@ def run(arguments: argparse.Namespace) -> int:
         normalisation=normalisation or normalisation_of(training, options.imitate),
         training=training,
         validation=validation,
-        rollouts=simulated_success(profile, arguments.robot, arguments.out, options.rollouts, arguments.workers),
+        rollouts=rollouts,
         notes={"made by": "mivla finetune", "from": start.source, "episodes": str(len(training))},
     )
-    print(f"training on {len(training)}, validating on {len(validation)} episodes", flush=True)
+    if is_first():
+        print(f"training on {len(training)}, validating on {len(validation)} episodes", flush=True)
     result = train(job, options, arguments.out)
+    if not is_first():
+        return 0
     print(
         f"loss {result.loss:.4f} after {result.steps} steps; {result.samples_per_second:.1f} samples a second, "
         f"{100 * result.loading_share:.0f} % of the time spent waiting for data"
     )
     if result.best:
-        value, step = result.best
-        words = f"success {100 * value:.0f} %" if options.rollouts else f"validation loss {-value:.4f}"
-        print(f"best: {words} at step {step}")
+        print(f"best: {result.best}")
     print(f"checkpoint: {result.checkpoint}")
     return 0

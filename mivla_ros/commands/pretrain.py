@@ -46,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mivla_ros.training.adapting import finished_network
     from mivla_ros.training.batches import modes_episodes
     from mivla_ros.training.options import Mode
+    from mivla_ros.training.processes import is_first
     from mivla_ros.training.setting_up import (
         normalisation_of,
         prepared_and_checked,
@@ -81,7 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.episodes, start, profile, arguments.robot, arguments.cache or arguments.out / "prepared",
         arguments.workers, arguments.rate_of_samples, arguments.keep_bad, any_robot=True,
     )  # fmt: skip
-    print(report, flush=True)
+    if is_first():
+        print(report, flush=True)
     chosen = modes_episodes(report.episodes, mode)
     kinds = {episode.embodiment for episode in chosen}
     if "human" not in kinds or (mode is Mode.BOTH and "robot" not in kinds):
@@ -98,10 +100,13 @@ def run(arguments: argparse.Namespace) -> int:
         notes={"made by": "mivla pretrain", "mode": str(mode), "from": start.source, "episodes": str(len(training))},
     )
     labels = [e.imitated.any(axis=2).mean() for e in training if e.embodiment == "human"]
-    if options.imitate and labels:
-        print(f"a robot can follow {100 * sum(labels) / len(labels):.0f} % of the steps of people's demonstrations")
-    print(f"training on {len(training)}, validating on {len(validation)} episodes", flush=True)
+    if is_first():
+        if options.imitate and labels:
+            print(f"a robot can follow {100 * sum(labels) / len(labels):.0f} % of the steps of people's demonstrations")
+        print(f"training on {len(training)}, validating on {len(validation)} episodes", flush=True)
     result = train(job, options, arguments.out)
+    if not is_first():
+        return 0
     print(
         f"loss {result.loss:.4f} after {result.steps} steps; {result.samples_per_second:.1f} samples a second, "
         f"{100 * result.loading_share:.0f} % of the time spent waiting for data"

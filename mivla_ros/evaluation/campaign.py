@@ -4,6 +4,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, fields
@@ -20,7 +21,7 @@ RESULTS, PLAN = "results.jsonl", "plan.json"
 class Plan:
     """What is played: every seed in every condition. latency, limit: simulated s. task: empty for the profile's.
 
-    checkpoint_hash: of the weights in ``options``, so that results of other weights are not mixed in.
+    checkpoint_hash: of the checkpoint in ``options``, so that results of another are not mixed in.
     """
 
     robot: str
@@ -53,9 +54,17 @@ def _play(plan: Plan, condition: str, seed: int, videos: str) -> Rollout:
     return _stages[key].play(seed, plan.limit, plan.instruction, video)
 
 
-def _one_thread() -> None:
-    """A worker a core: none of them may start threads of its own."""
+def _begin_worker() -> None:
+    """A worker a core: none of them may start threads of its own, nor outlive the process that asked for it."""
     os.environ["OMP_NUM_THREADS"] = os.environ["LP_NUM_THREADS"] = "1"  # LP: the software that draws where no GPU does
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def read_results(folder: Path, plan: Plan) -> dict[tuple[str, int], Rollout]:
@@ -94,11 +103,14 @@ def results_in(folder: Path) -> list[Rollout]:
     return list(read_results(folder, plan).values())
 
 
-def campaign(plan: Plan, folder: Path, workers: int = 0, films: int = 0) -> Iterator[tuple[Rollout, int, int]]:
+def campaign(
+    plan: Plan, folder: Path, workers: int = 0, films: int = 0, apart: bool = False
+) -> Iterator[tuple[Rollout, int, int]]:
     """Play what is missing; yields each rollout as it ends, with the number done and to do. Every one is in
     ``folder/results.jsonl`` before the next is yielded, so that a killed run goes on where it was.
 
     workers: processes; 0: one a core, 1: in this process. films: the first so many seeds of each condition are filmed.
+    apart: never in this process, whose settings (threads) a policy may change.
     """
     folder.mkdir(parents=True, exist_ok=True)
     done = read_results(folder, plan)
@@ -118,13 +130,13 @@ def campaign(plan: Plan, folder: Path, workers: int = 0, films: int = 0) -> Iter
             return rollout
 
         count = workers or len(os.sched_getaffinity(0))
-        if count == 1 or len(wanted) < 2:
+        if not wanted or (not apart and (count == 1 or len(wanted) < 2)):
             for job in wanted:
                 finished += 1
                 yield keep(_play(plan, *job, videos[job])), finished, total
             return
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(count, len(wanted)), mp_context=context, initializer=_one_thread) as pool:
+        with ProcessPoolExecutor(min(count, len(wanted)), mp_context=context, initializer=_begin_worker) as pool:
             futures = [pool.submit(_play, plan, *job, videos[job]) for job in wanted]
             try:
                 for future in as_completed(futures):

@@ -36,6 +36,10 @@ class Masks(NamedTuple):
     has_language: Tensor | None
 
 
+class BlockModulation(nn.Sequential):
+    """Time embedding (B, width) to (B, 9 width); a class of its own, for it is asked apart from the block."""
+
+
 class Block(nn.Module):
     """h = x + g_a self(mod x);  h += g_c images(mod h);  h += words(h), neither modulated nor gated;  h += g_m
     ffn(mod h), each on its own layer norm."""
@@ -55,7 +59,7 @@ class Block(nn.Module):
         self.language_memory_norm = nn.LayerNorm(width, eps=eps)
         self.ffn_norm = nn.LayerNorm(width, eps=eps)
         self.ffn = SwiGLU(width, config.ffn_width)
-        self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, MODULATIONS * width))
+        self.modulation = BlockModulation(nn.SiLU(), nn.Linear(width, MODULATIONS * width))
 
     def memory(self, image_tokens: Tensor, language_tokens: Tensor) -> BlockMemory:
         """Keys and values of (B, L, width) tokens of images and words."""

@@ -1,6 +1,6 @@
 """Which weights are trained, and what is written of them: frozen parts, LoRA, a moving average."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,10 @@ def finished_network(network: MivlaNetwork, weights: Mapping[str, Tensor] | None
 
 
 class MovingAverage:
-    """Exponential moving average of the trained weights, slower as training goes on: at most (1 + n) / (10 + n)."""
+    """Exponential moving average of the trained weights, slower as training goes on: at most (1 + n) / (10 + n).
+
+    weights: by the names in the network that trains; divided over processes as its weights are.
+    """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.decay = decay
@@ -87,6 +90,9 @@ class MovingAverage:
     def update(self, network: nn.Module, step: int) -> None:
         """After the step with this number."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        for name, parameter in network.named_parameters():
-            if name in self.weights:
-                self.weights[name].lerp_(parameter.detach().float(), 1 - decay)
+        for name, parameter in self.of(network):
+            self.weights[name].lerp_(parameter.detach().float(), 1 - decay)
+
+    def of(self, network: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+        """The weights it is an average of."""
+        return ((name, parameter) for name, parameter in network.named_parameters() if name in self.weights)

@@ -118,11 +118,17 @@ class Batches(torch.utils.data.Dataset[Batch]):
 
     def __getitem__(self, step: int) -> Batch:
         """The share of a step's batch that is this process's."""
-        whole = self.samples.batch(self.order.batch(step), (self.seed, step), self.colour)
-        if self.processes == 1:
-            return whole
-        share = slice(self.process, None, self.processes)
-        return whole._replace(**{name: value[share] for name, value in whole._asdict().items()})
+        return share(
+            self.samples.batch(self.order.batch(step), (self.seed, step), self.colour), self.process, self.processes
+        )
+
+
+def share(batch: Batch, process: int, processes: int) -> Batch:
+    """What one of several processes takes of a batch."""
+    if processes == 1:
+        return batch
+    part = slice(process, None, processes)
+    return batch._replace(**{name: value[part] for name, value in batch._asdict().items()})
 
 
 def modes_episodes(episodes: Sequence[PreparedEpisode], mode: Mode) -> list[PreparedEpisode]:

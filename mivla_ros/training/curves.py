@@ -21,7 +21,7 @@ class Curves:
         self._board: Any = None
 
     def add(self, step: int, kind: str, values: Mapping[str, float]) -> None:
-        """kind: train, validation or rollouts."""
+        """kind: train, validation, rollouts, or best for a checkpoint that is kept as such."""
         self._stream.write(json.dumps({"step": step, "kind": kind, **values}) + "\n")
         self._stream.flush()
         if self._board is None:
@@ -53,13 +53,18 @@ class Curves:
             some = [row for row in rows if row["kind"] == kind and row.get("loss", 0) > 0]
             left.plot([r["step"] for r in some], [r["loss"] for r in some], label=kind, lw=0.8)
         left.set(xlabel="step", ylabel="loss (Eq. 7)", yscale="log")
-        left.legend()
-        for name in ("joint_error_deg", "success"):
-            some = [row for row in rows if name in row]
-            scale = 100.0 if name == "success" else 1.0
-            words = "closed-loop success, %" if name == "success" else "validation: joint error, degrees"
+        for kind, name, scale, words in (
+            ("validation", "joint_error_deg", 1.0, "validation: joint error, degrees"),
+            ("rollouts", "success", 100.0, "closed-loop success, %"),
+        ):
+            some = [row for row in rows if row["kind"] == kind and name in row]
             if some:
                 right.plot([r["step"] for r in some], [scale * r[name] for r in some], "o-", label=words, ms=3)
+        kept = [row["step"] for row in rows if row["kind"] == "best"]
+        if kept:
+            for axes in (left, right):
+                axes.axvline(kept[-1], color="grey", ls=":", lw=1, label=f"best: step {kept[-1]}")
+        left.legend()
         right.set(xlabel="step")
         if right.lines:
             right.legend()

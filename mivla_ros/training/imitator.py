@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from mivla_ros.model.flow import noisy_actions, target_velocity
+from mivla_ros.model.flow import noisy_actions, sample_actions, target_velocity
 from mivla_ros.model.network import Conditions, MivlaNetwork
 from mivla_ros.model.objective import Loss, mutual_imitation_loss
 from mivla_ros.training.batches import Batch
@@ -19,9 +19,18 @@ class Imitator(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Velocities (B, H, D)."""
+        noisy = noisy_actions(batch.actions, batch.noise, batch.time)
+        return self.network(noisy, batch.mask, batch.time, self._conditions(batch))
+
+    @torch.no_grad()
+    def sample(self, batch: Batch) -> Tensor:
+        """Normalised actions (B, H, D) that the network's flow makes of the batch's noise."""
+        return sample_actions(self.network, self.network.memory(self._conditions(batch)), batch.mask, batch.noise)
+
+    def _conditions(self, batch: Batch) -> Conditions:
         network = self.network
         language, language_mask = self._language(batch.texts)
-        conditions = Conditions(
+        return Conditions(
             state=batch.state,
             state_mask=batch.state_mask,
             images=network.image_features(batch.pixels, None if bool(batch.seen.all()) else batch.seen),
@@ -29,8 +38,6 @@ class Imitator(nn.Module):
             language=language,
             language_mask=language_mask,
         )
-        noisy = noisy_actions(batch.actions, batch.noise, batch.time)
-        return network(noisy, batch.mask, batch.time, conditions)
 
     def _language(self, texts: list[str]) -> tuple[Tensor, Tensor]:
         """Each different text is encoded once a batch, or once at all where the encoder is frozen."""

@@ -3,52 +3,33 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from mivla_ros.model.checkpoint import save_checkpoint
-from mivla_ros.model.contract import Contract
-from mivla_ros.model.network import MivlaNetwork
 from mivla_ros.model.objective import valid_counts
-from mivla_ros.model.statistics import Normalisation
-from mivla_ros.training.adapting import MovingAverage, adapt, finished_network
+from mivla_ros.training.adapting import MovingAverage, adapt
 from mivla_ros.training.batches import Batch, Batches, Samples
+from mivla_ros.training.best import Best
+from mivla_ros.training.choosing import BEST, LAST, Job, averaged, look, write_checkpoint
 from mivla_ros.training.curves import Curves
 from mivla_ros.training.errors import TrainingError
 from mivla_ros.training.imitator import Imitator, loss_of
 from mivla_ros.training.options import TrainingOptions
-from mivla_ros.training.preparing import PreparedEpisode
-from mivla_ros.training.saved_state import Progress, full_weights, load_state, read_progress, save_state
-from mivla_ros.training.validation import unwrapped, validate
+from mivla_ros.training.processes import join, prepare, summed, unwrapped
+from mivla_ros.training.saved_state import Progress, checkpoint_weights, load_state, read_progress, save_state
 
-BEST, LAST = "best", "last"
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory")
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """What is trained. rollouts: closed-loop success (0 to 1) of a checkpoint's folder, None without a simulator.
-    notes: kept in the checkpoint."""
-
-    network: MivlaNetwork
-    contract: Contract
-    normalisation: Normalisation
-    training: Sequence[PreparedEpisode]
-    validation: Sequence[PreparedEpisode]
-    rollouts: Callable[[Path, int], float] | None = None
-    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Result:
-    """best: value (success, or negative validation loss) and step of the chosen checkpoint. seconds: of this run."""
+    """best: the chosen checkpoint's worth. steps: of the whole run; the rates are of this part of it."""
 
-    best: tuple[float, int] | None
+    best: Best | None
     checkpoint: Path
     steps: int
     loss: float
@@ -59,18 +40,16 @@ class Result:
 def train(job: Job, options: TrainingOptions, out: Path, show: bool = True) -> Result:
     """Train, or go on where the run in ``out`` was. Raises TrainingError: other options or data than the run has that
     is to be gone on with, a loss that is not finite, no memory left."""
-    from accelerate import Accelerator, DistributedDataParallelKwargs  # type: ignore[import-untyped]
     from tqdm import tqdm
 
-    accelerator = Accelerator(
-        mixed_precision="bf16" if options.precision == "bfloat16" else "no",
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-    )
+    accelerator = join(options.precision)
+    if options.batch < accelerator.num_processes:
+        raise TrainingError("batch", f"is {options.batch}, must be {accelerator.num_processes} or more, one a process")
     adapt(job.network, options)
     imitator = Imitator(job.network)
     trained = [p for p in imitator.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=options.rate, weight_decay=options.weight_decay, fused=True)
-    wrapped, prepared = accelerator.prepare(imitator, optimiser)
+    wrapped, prepared = prepare(accelerator, imitator, optimiser)
     inner = prepared.optimizer
     average = MovingAverage(unwrapped(wrapped), options.average) if options.average else None
     config = job.network.config
@@ -108,12 +87,15 @@ def train(job: Job, options: TrainingOptions, out: Path, show: bool = True) -> R
                 bar.update()
                 bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
             due = [done % options.every(n) == 0 or done == options.steps for n in ("validate_every", "rollout_every")]
-            if (due[0] or due[1]) and main and len(held):
-                best = _look(job, options, wrapped, average, held, out, done, best, due[1], curves)
+            play = due[1] and options.rollouts > 0 and job.rollouts is not None
+            if play or (due[0] and len(held)):
+                best = look(
+                    job, wrapped, average, held, options.batch, out, done, best, play, accelerator, curves
+                )  # fmt: skip
             if done % options.every("save_every") == 0 or done == options.steps:
                 at = Progress(done, best, described, curves.size if curves else 0)
-                if main or accelerator.num_processes > 1:
-                    _save(accelerator, out, wrapped, inner, average, at)
+                save_state(out, wrapped, inner, average, at, main)
+                accelerator.wait_for_everyone()
     except (torch.OutOfMemoryError, RuntimeError) as error:
         if not any(words in str(error) for words in OUT_OF_MEMORY):
             raise
@@ -126,9 +108,11 @@ def train(job: Job, options: TrainingOptions, out: Path, show: bool = True) -> R
             curves.draw()
             curves.close()
     seconds = time.perf_counter() - began
-    weights = full_weights(wrapped)
-    if main:
-        _write(job, {_inner(n): v for n, v in weights.items()}, average, out / LAST, options.steps)
+    with averaged(wrapped, average):
+        weights = checkpoint_weights(wrapped, main)
+        if main:
+            write_checkpoint(job, weights, out / LAST, options.steps)
+    accelerator.wait_for_everyone()
     count = (options.steps - begin) * options.batch
     return Result(
         best, out / (BEST if best else LAST), options.steps, loss, count / max(seconds, 1e-9),
@@ -151,8 +135,8 @@ def _step(
     values, terms = backward(accelerator, wrapped, batch, samples.config.start)
     if not all(abs(v) < float("inf") for v in values):  # NaN too
         _explain(values, terms, batch, step, samples)
-    norm = accelerator.clip_grad_norm_(wrapped.parameters(), options.clip)
-    if not bool(torch.isfinite(torch.as_tensor(norm))):
+    norm: Any = accelerator.clip_grad_norm_(wrapped.parameters(), options.clip)
+    if not bool(torch.isfinite(norm.full_tensor() if hasattr(norm, "full_tensor") else torch.as_tensor(norm))):
         raise TrainingError(f"step {step}", "the gradient is NaN or infinite; a lower --rate may help")
     optimiser.step()
     optimiser.zero_grad()
@@ -172,14 +156,15 @@ def backward(
     counts = valid_counts(batch.mask, batch.from_human, start)
     if accelerator.num_processes > 1:
         names = sorted(counts)
-        summed = accelerator.reduce(torch.stack([counts[name] for name in names]), "sum")
-        counts = dict(zip(names, summed.unbind(), strict=True))
-    found = loss_of(wrapped(batch), batch, start, counts)
-    # gradients are averaged over processes, while the loss is a sum of their shares
-    accelerator.backward(found.total * accelerator.num_processes)
+        together = summed(accelerator, torch.stack([counts[name] for name in names]))
+        counts = dict(zip(names, together.unbind(), strict=True))
+    predicted = wrapped(batch)
+    found = loss_of(predicted, batch, start, counts)
+    # gradients are averaged over processes, while the loss is a sum of their shares; a share without any target has
+    # gradients too, of zero, for the others wait for them
+    accelerator.backward(found.total * accelerator.num_processes + 0.0 * predicted.sum())
     parts = torch.stack([found.total.detach(), *(v.float() for v in found.terms.values())])
-    if accelerator.num_processes > 1:
-        parts = torch.cat([accelerator.reduce(parts[:1].clone(), "sum"), parts[1:]])
+    parts = torch.cat([summed(accelerator, parts[:1].clone()), parts[1:]])
     return parts.tolist(), list(found.terms)
 
 
@@ -193,94 +178,6 @@ def _explain(values: list[float], terms: list[str], batch: Batch, step: int, sam
             raise TrainingError(episode.path, f"{name} of sample {row} are NaN or infinite")
     bad_terms = [t for t, v in zip(terms, values[1:], strict=True) if not abs(v) < float("inf")] or ["total"]
     raise TrainingError(f"step {step}", f"loss {bad_terms[0]} is NaN or infinite; a lower --rate may help")
-
-
-def _look(
-    job: Job,
-    options: TrainingOptions,
-    wrapped: torch.nn.Module,
-    average: MovingAverage | None,
-    held: Samples,
-    out: Path,
-    done: int,
-    best: tuple[float, int] | None,
-    play: bool,
-    curves: Curves | None,
-) -> tuple[float, int] | None:
-    """Validate, and where due play; keep the checkpoint if it is the best so far."""
-    assert curves is not None
-    imitator = unwrapped(wrapped)
-    with _averaged(imitator, average):
-        found = dict(validate(imitator, held, options.batch))
-        curves.add(done, "validation", found)
-        by_success = job.rollouts is not None and options.rollouts > 0
-        if by_success and not play:
-            curves.draw()
-            return best
-        value = -found["loss"]
-        if by_success:
-            assert job.rollouts is not None
-            candidate = out / "candidate"
-            _write(job, {}, None, candidate, done, imitator)
-            value = job.rollouts(candidate, done)
-            curves.add(done, "rollouts", {"success": value})
-        curves.draw()
-        if best is None or value >= best[0]:
-            _write(job, {}, None, out / BEST, done, imitator)
-            return value, done
-    return best
-
-
-class _averaged:
-    """The moving average in the network's place, for a while."""
-
-    def __init__(self, imitator: Imitator, average: MovingAverage | None) -> None:
-        self._imitator, self._average, self._own = imitator, average, dict[str, Tensor]()
-
-    def __enter__(self) -> None:
-        if self._average is not None:
-            for name, parameter in self._imitator.named_parameters():
-                if name in self._average.weights:
-                    self._own[name] = parameter.detach().clone()
-                    parameter.data.copy_(self._average.weights[name])
-
-    def __exit__(self, *_: object) -> None:
-        for name, parameter in self._imitator.named_parameters():
-            if name in self._own:
-                parameter.data.copy_(self._own[name])
-
-
-def _write(
-    job: Job,
-    weights: Mapping[str, Tensor],
-    average: MovingAverage | None,
-    folder: Path,
-    step: int,
-    imitator: Imitator | None = None,
-) -> None:
-    """A checkpoint; weights: the network's own names, in place of those it has."""
-    network = job.network if imitator is None else imitator.network
-    given = dict(weights)
-    if average is not None:
-        given |= {_inner(name): value for name, value in average.weights.items()}
-    notes = {**job.notes, "trained": f"{step} steps"}
-    save_checkpoint(folder, finished_network(network, given), job.contract, job.normalisation, notes, overwrite=True)
-
-
-def _inner(name: str) -> str:
-    return name.removeprefix("module.").removeprefix("network.")
-
-
-def _save(
-    accelerator: Any,  # noqa: ANN401
-    out: Path,
-    wrapped: torch.nn.Module,
-    optimiser: torch.optim.Optimizer,
-    average: MovingAverage | None,
-    progress: Progress,
-) -> None:
-    save_state(out, wrapped, optimiser, average, progress, accelerator.is_main_process)
-    accelerator.wait_for_everyone()
 
 
 def _loader(batches: Batches, steps: range, workers: int) -> Any:  # noqa: ANN401

@@ -15,7 +15,7 @@ from mivla_ros.robots.profile import load_profile
 
 TWO_PERIODS = 2 / load_profile("piper").command_rate
 OF_A_LIMIT = 1.001  # share of a limit, with the rounding of messages
-OF_JERK = 1.05  # where the stop joins, the motion before it is read between its points
+OF_JERK_AT_THE_JOIN = 1.05  # the motion before it is read between its points
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,8 @@ def scene(live: Scene, request: pytest.FixtureRequest) -> Iterator[Scene]:
 def assert_it_stopped_well(result: Result) -> None:
     assert not result.resumed, "it moved again before the release"
     assert not result.commanded > TWO_PERIODS, "the stop was commanded too late"
-    assert not result.acceleration > OF_A_LIMIT and not result.jerk > OF_JERK, "the stop broke a limit"
+    assert not result.acceleration > OF_A_LIMIT and not result.jerk > OF_A_LIMIT, "the stop broke a limit"
+    assert not result.join_jerk > OF_JERK_AT_THE_JOIN, "the stop did not join the motion before it"
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -31,16 +31,25 @@ def test_shares_of_limits_are_taken_over_the_join() -> None:
     how = braking(stop, [before], LIMITS)
     assert how.acceleration == pytest.approx(5.0 / 10.0)
     assert how.jerk == pytest.approx(100.0 / 100.0)
+    assert how.join_jerk == pytest.approx(50.0 / 100.0)
     assert how.ends_at_rest and how.seconds == pytest.approx(0.12)
     faster = braking(stop, [trajectory(0, [0.6] * 10)], LIMITS)
     assert faster.acceleration == pytest.approx(10.0 / 10.0), "a step in velocity at the join must show"
-    assert faster.jerk == pytest.approx(5.0)
+    assert faster.join_jerk == pytest.approx(5.0) and faster.jerk == pytest.approx(1.0)
+
+
+def test_a_jerk_of_the_stop_itself_is_not_taken_for_one_of_the_join() -> None:
+    stop = trajectory(5 * PERIOD_NS, [0.4, 0.4, 0.2, 0.0])
+    how = braking(stop, [trajectory(0, [0.4] * 10)], LIMITS)
+    assert how.jerk == pytest.approx(5.0) and how.join_jerk == pytest.approx(0.0)
+    alone = braking(stop, [], LIMITS)
+    assert alone.jerk == pytest.approx(5.0) and alone.join_jerk == 0.0
 
 
 def test_the_motion_in_force_before_a_stop_is_the_one_that_had_begun() -> None:
     stop = trajectory(5 * PERIOD_NS, [0.4, 0.38, 0.32, 0.22, 0.12, 0.04, 0.0])
     not_begun = trajectory(5 * PERIOD_NS, [0.4] * 10)
-    assert braking(stop, [trajectory(0, [0.4] * 10), not_begun], LIMITS).jerk == pytest.approx(1.0)
+    assert braking(stop, [trajectory(0, [0.4] * 10), not_begun], LIMITS).join_jerk == pytest.approx(0.5)
 
 
 def test_rest_begins_after_the_last_motion() -> None:
@@ -54,7 +63,8 @@ def test_rest_begins_after_the_last_motion() -> None:
 def result(**changes: object) -> Result:
     given = {
         "case": "chunk twice", "reason": "CHUNK_OUTDATED", "by": "retargeting", "detected": 0.01, "braking": 0.02,
-        "commanded": 0.02, "standstill": 0.2, "way": 0.1, "acceleration": 0.5, "jerk": 1.0, "diagnosed": 0.0,
+        "commanded": 0.02, "standstill": 0.2, "way": 0.1, "acceleration": 0.5, "jerk": 0.9, "join_jerk": 1.0,
+        "diagnosed": 0.0,
         "resumed": False,
     }  # fmt: skip
     return Result(**(given | changes))  # type: ignore[arg-type]

@@ -150,7 +150,7 @@ def test_whatever_breaks_whenever_the_arm_brakes_within_its_limits_and_waits_for
     stop = commands[0].trajectory
     assert stop is not None and before_ns < stop.start_ns <= before_ns + 2 * period_ns
     how = braking(stop, [trajectory for trajectory in sent if trajectory is not None], limits())
-    assert how.ends_at_rest and how.acceleration <= 1.001 and how.jerk <= 1.001
+    assert how.ends_at_rest and how.acceleration <= 1.001 and max(how.jerk, how.join_jerk) <= 1.001
     assert (stop.positions >= limits().lower).all() and (stop.positions <= limits().upper).all()
     assert robot.run(0.5) == [] and robot.give(chunk(robot, 3)) == []
     generation = robot.follower.release()

@@ -1,10 +1,18 @@
 """A small network and made-up episodes that the tests of training share; run as a program, it trains or writes
 gradients, for tests that need processes of their own."""
 
+import json
 import os
+import shutil
 import signal
+import socket
+import subprocess
 import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +23,7 @@ from mivla_ros.model.contract import make_contract
 from mivla_ros.model.network import build_network
 from mivla_ros.model.presets import TINY
 from mivla_ros.robots.profile import load_profile
-from mivla_ros.training.options import TrainingOptions
+from mivla_ros.training.options import Adaptation, TrainingOptions
 from mivla_ros.training.preparing import PreparedEpisode
 from mivla_ros.training.setting_up import normalisation_of
 from mivla_ros.training.trainer import Job, train
@@ -33,6 +41,9 @@ CONFIG = replace(
     trunk=replace(TINY.trunk, width=32, depth=2, heads=4, kv_heads=2, ffn_multiple=16, time_features=16),
 )
 OPTIONS = TrainingOptions(steps=8, batch=4, rate=1e-3, warmup=2, save_every=3, validate_every=4, average=0.9)
+
+UNEVEN = replace(OPTIONS, steps=5, batch=3, save_every=2, validate_every=2)
+UNEVEN_LORA = replace(UNEVEN, steps=2, adaptation=Adaptation.LORA, rank=2, average=0.0)
 
 
 def episode(number: int, embodiment: str = "robot", samples: int = 10) -> PreparedEpisode:
@@ -91,6 +102,12 @@ def job(episodes: list[PreparedEpisode] | None = None, **changes: object) -> Job
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
+def uneven_job() -> Job:
+    """With an episode without pictures, so that of two processes one may see none while the other does."""
+    blind = episode(2)
+    return job([episode(0), episode(1, "human"), replace(blind, seen=np.zeros_like(blind.seen))])
+
+
 def killed_at(step: int) -> None:
     """From now on, this process dies like one that is killed with -9 when that step begins."""
     from mivla_ros.training import trainer
@@ -127,10 +144,71 @@ def write_gradients(file: Path) -> None:
     accelerator.wait_for_everyone()
 
 
+def in_two_processes(divided: bool, work: Callable[[], object]) -> list[int]:
+    """What `accelerate launch --num_processes 2` does, from a process that has computed nothing yet; how they ended."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "GLOO_SOCKET_IFNAME": "lo"}
+    os.environ |= {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"} if divided else {"ACCELERATE_USE_CPU": "true"}
+    both = []
+    for rank in ("0", "1"):
+        process = os.fork()
+        if not process:
+            os.environ |= {"RANK": rank, "LOCAL_RANK": rank}
+            status = 1
+            try:
+                work()
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(status)
+        both.append(process)
+    return [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in both]
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """This file as a program, ended with all its processes."""
+    command = [sys.executable, "-m", "test.training.small", *arguments]
+    process = subprocess.Popen(command, cwd=Path(__file__).parents[2], start_new_session=True)
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def train_divided(out: Path) -> None:
+    """Two processes with divided weights: a run in one go, one that is killed and gone on with, one with LoRA."""
+    for slow in ("accelerate", "matplotlib.pyplot", "peft", "torch.utils.tensorboard", "transformers.models.t5"):
+        import_module(slow)  # once, not in each
+    import_module("torch.distributed.checkpoint.state_dict")
+
+    def killed() -> None:
+        killed_at(3)
+        train(uneven_job(), UNEVEN, out / "killed", show=False)
+
+    ended = [
+        in_two_processes(True, lambda: train(uneven_job(), UNEVEN, out / "whole", show=False)),
+        in_two_processes(True, killed),
+    ]
+    shutil.copytree(out / "killed", out / "moved")
+    ended += [
+        in_two_processes(True, lambda: train(uneven_job(), UNEVEN, out / "killed", show=False)),
+        in_two_processes(True, lambda: train(uneven_job(), UNEVEN_LORA, out / "lora", show=False)),
+    ]
+    (out / "ended.json").write_text(json.dumps(ended))
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     if sys.argv[1] == "gradients":
-        write_gradients(Path(sys.argv[2]))
+        ended = in_two_processes(False, lambda: write_gradients(Path(sys.argv[2])))
+        sys.exit(ended != [0, 0])
+    if sys.argv[1] == "divided":
+        train_divided(Path(sys.argv[2]))
     else:
         if sys.argv[1] == "killed":
             killed_at(int(sys.argv[3]))

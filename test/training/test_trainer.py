@@ -1,8 +1,4 @@
 import json
-import os
-import socket
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +12,7 @@ from mivla_ros.training.adapting import finished_network
 from mivla_ros.training.errors import TrainingError
 from mivla_ros.training.options import Adaptation
 from mivla_ros.training.trainer import train
-from test.training.small import CONFIG, OPTIONS, job, learnable, write_gradients
+from test.training.small import CONFIG, OPTIONS, job, learnable, running, write_gradients
 
 
 @pytest.fixture(autouse=True)
@@ -65,12 +61,37 @@ def test_frozen_parts_stay(tmp_path):
     assert any(key.startswith("trunk.") for key in before.keys() - same)
 
 
+def log(out: Path, kind: str) -> list[dict]:
+    rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [row for row in rows if row["kind"] == kind]
+
+
 def test_the_best_checkpoint_is_the_one_that_succeeds_most(tmp_path):
     shares = {2: 0.2, 4: 0.9, 6: 0.4}
     made = replace(job(), rollouts=lambda folder, step: shares[step])
     options = replace(OPTIONS, steps=6, rollouts=10, rollout_every=2)
-    assert train(made, options, tmp_path, show=False).best == (0.9, 4)
+    best = train(made, options, tmp_path, show=False).best
+    assert (best.success, best.step) == (0.9, 4)
     assert load_checkpoint(tmp_path / "best").manifest.notes["trained"] == "4 steps"
+    assert [row["success"] for row in log(tmp_path, "rollouts")] == [0.2, 0.9, 0.4]
+    assert [(row["step"], row["success"]) for row in log(tmp_path, "best")] == [(2, 0.2), (4, 0.9)]
+
+
+def test_a_checkpoint_that_never_succeeds_takes_no_better_ones_place(tmp_path):
+    made = replace(job(), rollouts=lambda folder, step: 0.0)
+    options = replace(OPTIONS, steps=6, rollouts=10, rollout_every=3, validate_every=1, rate=0.3, warmup=0, average=0.0)
+    best = train(made, options, tmp_path, show=False).best
+    held = {row["step"]: row["loss"] for row in log(tmp_path, "validation")}
+    assert sorted(held) == [1, 2, 3, 4, 5, 6]
+    assert best.step == min(held, key=held.__getitem__) != 6, "the last is worse at such a rate"
+    assert load_checkpoint(tmp_path / "best").manifest.notes["trained"] == f"{best.step} steps"
+
+
+def test_rollouts_choose_where_there_is_nothing_to_validate_on(tmp_path):
+    shares = {2: 0.5, 4: 0.0}
+    made = replace(job(), validation=[], rollouts=lambda folder, step: shares[step])
+    best = train(made, replace(OPTIONS, steps=4, rollouts=2, rollout_every=2), tmp_path, show=False).best
+    assert (best.success, best.step, best.loss) == (0.5, 2, None)
 
 
 def test_a_value_that_is_not_finite_is_named_by_its_episode(tmp_path):
@@ -90,27 +111,10 @@ def test_running_out_of_memory_is_one_clear_error(tmp_path, monkeypatch):
 
 
 def test_two_processes_give_the_gradients_of_one_with_the_whole_batch(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = str(server.getsockname()[1])
-    where = {
-        **os.environ,
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": port,
-        "WORLD_SIZE": "2",
-        "GLOO_SOCKET_IFNAME": "lo",
-    }
     shared_file, alone_file = tmp_path / "two.safetensors", tmp_path / "one.safetensors"
-    command = [sys.executable, "-m", "test.training.small", "gradients", str(shared_file)]
-    both = [
-        subprocess.Popen(command, cwd=Path(__file__).parents[2], env={**where, "RANK": rank, "LOCAL_RANK": rank})
-        for rank in ("0", "1")
-    ]
-    try:
+    with running("gradients", str(shared_file)) as both:
         write_gradients(alone_file)
-        assert [process.wait(timeout=600) for process in both] == [0, 0]
-    finally:
-        for process in both:
-            process.kill()
+        assert both.wait(timeout=1200) == 0
     alone, shared = load_file(alone_file), load_file(shared_file)
     assert alone.keys() == shared.keys()
     assert any(value.abs().max() > 1e-3 for key, value in alone.items() if key != "loss")

@@ -44,8 +44,8 @@ class Result:
 
     detected: from the fault to the first status that names it, by the node ``by``. braking: from that status to the
     first point of the stopping trajectory; commanded: the same from the retargeting node's own status. standstill,
-    way: from that status to rest, measured at the joints. acceleration, jerk: greatest share of a limit in the
-    stopping trajectory. diagnosed: from that status to the reason on /diagnostics. resumed: something moved before
+    way: from that status to rest, measured at the joints. acceleration, jerk, join_jerk: greatest share of a limit, see
+    Braking. diagnosed: from that status to the reason on /diagnostics. resumed: something moved before
     the release, though nothing may.
     """
 
@@ -59,6 +59,7 @@ class Result:
     way: float
     acceleration: float
     jerk: float
+    join_jerk: float
     diagnosed: float
     resumed: bool
 
@@ -191,6 +192,7 @@ def run(scene: Scene, case: Case) -> Result:
         way=rest.way,
         acceleration=how.acceleration,
         jerk=how.jerk,
+        join_jerk=how.join_jerk,
         diagnosed=diagnosed,
         resumed=resumed,
     )
@@ -213,7 +215,7 @@ def run_retargeting_death(scene: Scene) -> tuple[Result, Result]:
     _, how = _braking(scene)
     death = Result(
         RETARGETING_DEATH, named.reason, "policy", (named.stamp_ns - died_ns) / 1e9, nan, nan,
-        rest.seconds, rest.way, how.acceleration, how.jerk, diagnosed, resumed,
+        rest.seconds, rest.way, how.acceleration, how.jerk, how.join_jerk, diagnosed, resumed,
     )  # fmt: skip
     scene.witness.clear()
     scene.graph.start("retargeting")
@@ -230,7 +232,7 @@ def run_retargeting_death(scene: Scene) -> tuple[Result, Result]:
     scene.release()
     birth = Result(
         "retargeting process started again", stopped.reason, "retargeting", (stopped.stamp_ns - first.stamp_ns) / 1e9,
-        nan, nan, nan, nan, nan, nan, diagnosed, resumed or sent > 0,
+        nan, nan, nan, nan, nan, nan, nan, diagnosed, resumed or sent > 0,
     )  # fmt: skip
     return death, birth
 
@@ -261,7 +263,7 @@ def _braking(scene: Scene) -> tuple[Sent | None, Braking]:
     with scene.witness.lock:
         sent = list(scene.witness.records.sent)
     if not sent:
-        return None, Braking(nan, nan, nan, True)
+        return None, Braking(nan, nan, nan, nan, True)
     arm = scene.profile.arms[0]
     infinite = np.full(len(arm.joints), np.inf)
     limits = JointLimits(-infinite, infinite, np.array(arm.velocity), np.array(arm.acceleration), np.array(arm.jerk))

@@ -16,12 +16,14 @@ AT_REST = 0.02  # rad/s
 
 @dataclass(frozen=True)
 class Braking:
-    """acceleration, jerk: greatest share of a joint's limit, from before the join of two trajectories to rest.
+    """acceleration: greatest share of a joint's limit, from before the join of two trajectories to rest. jerk: the same
+    at the stop's own points; join_jerk: where they join what was sent before, which is read between its points.
     seconds: from its first point to its last. ends_at_rest: its last point asks for no velocity.
     """
 
     acceleration: float
     jerk: float
+    join_jerk: float
     seconds: float
     ends_at_rest: bool
 
@@ -35,13 +37,15 @@ def braking(stop: JointTrajectory, before: Sequence[JointTrajectory], limits: Jo
     times = [stop.start_ns - k * stop.period_ns for k in (2, 1)]
     in_force = [next((t for t in reversed(before) if t.start_ns <= time), None) for time in times]
     early = [t.state(time)[1] for t, time in zip(in_force, times, strict=True) if t is not None]
-    if len(early) == len(times):
+    joined = len(early) if len(early) == len(times) else 0
+    if joined:
         velocities = np.concatenate([early, velocities])
     accelerations = np.diff(velocities, axis=0) / period
-    jerks = np.diff(accelerations, axis=0) / period
+    jerks = np.abs(np.diff(accelerations, axis=0) / period) / limits.jerk
     return Braking(
         acceleration=float(np.max(np.abs(accelerations) / limits.acceleration, initial=0.0)),
-        jerk=float(np.max(np.abs(jerks) / limits.jerk, initial=0.0)),
+        jerk=float(np.max(jerks[joined:], initial=0.0)),
+        join_jerk=float(np.max(jerks[:joined], initial=0.0)),
         seconds=(len(stop.positions) - 1) * period,
         ends_at_rest=not stop.velocities[-1].any(),
     )

@@ -13,8 +13,8 @@ HEAD = (
 )
 
 
-def _worst(results: Sequence[Result], value: str) -> float:
-    values = [float(getattr(result, value)) for result in results]
+def _worst(results: Sequence[Result], *names: str) -> float:
+    values = [float(getattr(result, name)) for result in results for name in names]
     return max((v for v in values if not isnan(v)), default=float("nan"))
 
 
@@ -23,7 +23,7 @@ def _text(value: float, form: str, scale: float = 1.0) -> str:
 
 
 def _row(results: Sequence[Result]) -> str:
-    limits = [_text(_worst(results, name), ".0f", 100.0) for name in ("acceleration", "jerk")]
+    limits = [_text(_worst(results, *names), ".0f", 100.0) for names in (("acceleration",), ("jerk", "join_jerk"))]
     cells = [
         results[0].case,
         ", ".join(f"`{name}`" for name in sorted({result.reason for result in results})),
