@@ -133,8 +133,8 @@ def arguments(robot: str, parameters_file: str) -> tuple[Argument, ...]:
         Argument(
             "policy",
             "",
-            f"What decides the actions: {', '.join(POLICIES)}; empty: in simulation mivla, where the suite brings a "
-            "checkpoint for the robot, else scripted.",
+            f"What decides the actions: {', '.join(POLICIES)}; empty: mivla, where checkpoint:= is given or, in "
+            "simulation, the suite brings one for the robot, else scripted.",
             _one_of("", *POLICIES),
         ),
         Argument("instruction", "", "Words for the task; empty: the task's own words.", _words),
@@ -252,9 +252,10 @@ def read_settings(context: LaunchContext, declared: tuple[Argument, ...]) -> Set
 
 
 def _choose_policy(values: dict[str, object]) -> None:
-    """The suite's own checkpoint where nothing else is asked for; it learnt in simulation, and drives nothing else."""
+    """A checkpoint that is given runs; the suite's own does where nothing else is asked for, and drives nothing but the
+    simulation, in which it learnt."""
     shipped = shipped_checkpoint(str(values["profile"])) if values["simulated"] else None
     runs = shipped is not None and all(map(find_spec, NETWORK_PACKAGES))
-    values["policy"] = values["policy"] or ("mivla" if runs else "scripted")
+    values["policy"] = values["policy"] or ("mivla" if runs or values["checkpoint"] else "scripted")
     if values["policy"] == "mivla" and not values["checkpoint"] and shipped is not None:
         values["checkpoint"] = str(shipped)

@@ -29,6 +29,13 @@ def test_a_robot_without_one_gets_its_expert() -> None:
     assert chosen("arx_x5") == ("scripted", "")
 
 
+def test_a_checkpoint_that_is_given_runs_also_where_the_suite_brings_none(tmp_path: Path) -> None:
+    given = str(tmp_path)
+    assert chosen(checkpoint=given) == ("mivla", given)
+    assert chosen(profile="arx_x5", checkpoint=given) == ("mivla", given)
+    assert chosen(simulated="false", driver="piper_ros", checkpoint=given) == ("mivla", given)
+
+
 def test_a_checkpoint_of_ones_own_is_kept(tmp_path: Path) -> None:
     assert chosen(policy="mivla", checkpoint=str(tmp_path)) == ("mivla", str(tmp_path))
 
