@@ -9,7 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from mivla_ros.ablation.plan import AblationPlan
-from mivla_ros.ablation.results import MEASURES, Comparison, Result, comparisons, group, interval, pooled
+from mivla_ros.ablation.results import (
+    MEASURES,
+    Comparison,
+    ErrorComparison,
+    Result,
+    comparisons,
+    error_comparisons,
+    group,
+    interval,
+    pooled,
+)
 from mivla_ros.evaluation.intervals import Interval
 
 COLOURS = {"scratch": "0.6", "human": "tab:orange", "h2r": "tab:green", "both": "tab:blue"}
@@ -18,16 +28,23 @@ COLOURS = {"scratch": "0.6", "human": "tab:orange", "h2r": "tab:green", "both": 
 def write_report(plan: AblationPlan, results: Sequence[Result], out: Path) -> str:
     """Write the three files; the tables, as Markdown."""
     found = {measure: comparisons(plan, results, measure) for measure in MEASURES}
-    text = "\n".join([*_rates(plan, results), "", *_claims(found["success"]), "", *_claims(found["completion"]), ""])
+    errors = error_comparisons(plan, results)
+    tables = [_rates(plan, results), _claims(found["success"]), _claims(found["completion"]), _error_claims(errors)]
+    text = "\n".join(line for table in tables if table for line in (*table, ""))
     (out / "report.md").write_text(text, "utf-8")
     rows = [
         {
             **asdict(r.run), "success": float(r.success.mean()), "completion": float(r.completion.mean()),
-            "seconds": r.seconds, "loss": r.loss, "episodes": len(r.success),
+            "seconds": r.seconds, "error": r.error, "episodes": len(r.success),
         }
         for r in results
     ]  # fmt: skip
-    data = {"plan": asdict(plan), "runs": rows, "claims": [asdict(c) for each in found.values() for c in each]}
+    data = {
+        "plan": asdict(plan),
+        "runs": rows,
+        "claims": [asdict(c) for each in found.values() for c in each],
+        "claims_by_error": [asdict(c) for c in errors],
+    }
     (out / "report.json").write_text(json.dumps(data, indent=1) + "\n", "utf-8")
     _plot(plan, results, out / "report.png")
     return text
@@ -35,7 +52,7 @@ def write_report(plan: AblationPlan, results: Sequence[Result], out: Path) -> st
 
 def _rates(plan: AblationPlan, results: Sequence[Result]) -> list[str]:
     lines = [
-        "| demonstrations | robot | mode | training seeds | success, % | sub-tasks, % | s a success | last loss |",
+        "| demonstrations | robot | mode | training seeds | success, % | sub-tasks, % | s a success | error, degrees |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for count in plan.demonstrations:
@@ -55,10 +72,10 @@ def _rates(plan: AblationPlan, results: Sequence[Result]) -> list[str]:
                 ]
                 times = [r.seconds for r in mine if isfinite(r.seconds)]
                 seeds = len({r.run.seed for r in mine})
-                loss = "" if robot == "all" else f"{np.mean([r.loss for r in mine]):.4f}"
+                error = "" if robot == "all" else f"{np.mean([r.error for r in mine]):.2f}"
                 lines.append(
                     f"| {count} | {robot} | {mode} | {seeds} | {percent(rates[0])} | {percent(rates[1])} "
-                    f"| {f'{np.mean(times):.1f}' if times else '-'} | {loss} |"
+                    f"| {f'{np.mean(times):.1f}' if times else '-'} | {error} |"
                 )
     return lines
 
@@ -77,6 +94,22 @@ def _claims(found: Sequence[Comparison]) -> list[str]:
             words += f" by {100 * one.claim.least:.0f} %"
         lines.append(
             f"| {words} | {one.demonstrations} | {one.robot} | {percent(one.difference)} | {percent(one.relative)} "
+            f"| {one.verdict} |"
+        )
+    return lines
+
+
+def _error_claims(found: Sequence[ErrorComparison]) -> list[str]:
+    if not found:
+        return []
+    lines = [
+        "| claim, by error of a joint | demonstrations | robot | lower in | change, mean, % | verdict |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for one in found:
+        words = f"{one.claim.better} < {one.claim.worse}"
+        lines.append(
+            f"| {words} | {one.demonstrations} | {one.robot} | {one.lower} of {one.pairs} | {100 * one.change:+.0f} "
             f"| {one.verdict} |"
         )
     return lines

@@ -3,12 +3,13 @@ scenes."""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nan
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from mivla_ros.ablation.plan import AblationPlan
 from mivla_ros.ablation.steps import Run, runs_of
@@ -22,13 +23,14 @@ MEASURES = ("success", "completion")
 @dataclass(frozen=True, eq=False)
 class Result:
     """One policy's. success (episodes,) 0 or 1, completion (episodes,) share of sub-tasks, both by rising seed of the
-    scene; seconds: simulated, mean of successes; loss: of validation, at the end of fine-tuning."""
+    scene; seconds: simulated, mean of successes; error: degrees, of a joint, on demonstrations held back, at the end of
+    fine-tuning (which are held back depends on the training seed, and on nothing else)."""
 
     run: Run
     success: Array
     completion: Array
     seconds: float
-    loss: float
+    error: float
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,21 @@ class Comparison:
     verdict: str
 
 
+@dataclass(frozen=True)
+class ErrorComparison:
+    """lower: pairs of runs, alike but for the mode, of which the better mode's error is the lower, of so many.
+    change: of the error, mean, as a share of the worse mode's. verdict: shown or contradicted where a sign test says so
+    (5 %, two-sided; fewer than six pairs cannot), else open."""
+
+    claim: Claim
+    robot: str
+    demonstrations: int
+    lower: int
+    pairs: int
+    change: float
+    verdict: str
+
+
 def read_results(plan: AblationPlan, out: Path) -> list[Result]:
     """Of all runs whose evaluation is whole. Raises EvaluationError for damaged files."""
     found = []
@@ -84,13 +101,13 @@ def read_results(plan: AblationPlan, out: Path) -> list[Result]:
                 np.array([float(r.success) for r in rollouts]),
                 np.array([r.completion for r in rollouts]),
                 float(np.mean(times)) if times else nan,
-                _last_loss(out / "finetuned" / run.name / "log.jsonl"),
+                _last_error(out / "finetuned" / run.name / "log.jsonl"),
             )
         )
     return found
 
 
-def _last_loss(log: Path) -> float:
+def _last_error(log: Path) -> float:
     value = nan
     for line in log.read_text("utf-8").splitlines() if log.exists() else []:
         try:
@@ -98,7 +115,7 @@ def _last_loss(log: Path) -> float:
         except ValueError:
             break  # being written
         if row.get("kind") == "validation":
-            value = float(row["loss"])
+            value = float(row.get("joint_error_deg", nan))
     return value
 
 
@@ -170,6 +187,33 @@ def comparisons(plan: AblationPlan, results: Sequence[Result], measure: str = "s
                 difference, relative, verdict = compare(better, worse, claim.least)
                 found.append(Comparison(claim, robot, count, measure, difference, relative, verdict))
     return found
+
+
+def error_comparisons(plan: AblationPlan, results: Sequence[Result]) -> list[ErrorComparison]:
+    """The paper's claims by the error on demonstrations held back: over all robots, then on each."""
+    errors = {r.run: r.error for r in results if np.isfinite(r.error)}
+    found = []
+    for count in plan.demonstrations:
+        for claim in PAPER:
+            for robot in ("all", *plan.robots):
+                pairs = [
+                    (value, errors[other])
+                    for run, value in errors.items()
+                    if (run.mode, run.demonstrations) == (claim.better, count) and robot in ("all", run.robot)
+                    and (other := replace(run, mode=claim.worse)) in errors
+                ]  # fmt: skip
+                if pairs:
+                    found.append(_by_sign(claim, robot, count, pairs))
+    return found
+
+
+def _by_sign(claim: Claim, robot: str, count: int, pairs: Sequence[tuple[float, float]]) -> ErrorComparison:
+    lower, even = (sum(one < other for one, other in pairs), sum(one == other for one, other in pairs))
+    change = float(np.mean([(one - other) / other for one, other in pairs]))
+    unlike = len(pairs) - even
+    sure = unlike > 0 and binomtest(lower, unlike).pvalue < 1 - LEVEL
+    verdict = "open" if not sure else "shown" if 2 * lower > unlike else "contradicted"
+    return ErrorComparison(claim, robot, count, lower, len(pairs), change, verdict)
 
 
 def _choices(shape: tuple[int, ...], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

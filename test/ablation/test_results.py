@@ -68,9 +68,9 @@ def played(out: Path, plan: AblationPlan, wins: dict[str, int]) -> None:
         (folder / "results.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         log = out / "finetuned" / run.name / "log.jsonl"
         log.parent.mkdir(parents=True)
-        log.write_text(
-            '{"step": 1, "kind": "validation", "loss": 0.5}\n{"step": 9, "kind": "validation", "loss": 0.1}\n'
-        )
+        error = 5.0 if run.mode == "human" else 4.0
+        rows = [{"step": step, "kind": "validation", "joint_error_deg": error + 9 - step} for step in (1, 9)]
+        log.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def test_a_report_says_of_each_claim_whether_it_was_shown(tmp_path: Path) -> None:
@@ -81,10 +81,12 @@ def test_a_report_says_of_each_claim_whether_it_was_shown(tmp_path: Path) -> Non
     assert "| 30 | piper | both | 3 | 75 (" in text
     assert "| 5 | all | human | 3 | 25 (" in text
     assert "both > human by 25 % | 30 | all | 50 (" in text and "| shown |" in text
+    assert "| both < human | 30 | all | 6 of 6 | -20 | shown |" in text
+    assert "| both < human | 30 | piper | 3 of 3 | -20 | open |" in text, "three of three may be chance"
     assert "scratch" not in text
     assert text == (tmp_path / "report.md").read_text()
     data = json.loads((tmp_path / "report.json").read_text())
-    assert data["runs"][0] | {"loss": 0.1, "episodes": 12, "seconds": 9.0} == data["runs"][0]
+    assert data["runs"][0] | {"error": 5.0, "episodes": 12, "seconds": 9.0} == data["runs"][0]
     assert (tmp_path / "report.png").stat().st_size > 10_000
 
 
