@@ -127,8 +127,8 @@ def _plot(plan: AblationPlan, results: Sequence[Result], file: Path) -> None:
     from matplotlib.figure import Figure
 
     robots = [*plan.robots, "all"]
-    figure = Figure(figsize=(3.2 * len(robots), 6.0), layout="constrained")
-    axes = figure.subplots(len(MEASURES), len(robots), sharey=True, squeeze=False)
+    figure = Figure(figsize=(3.2 * len(robots), 8.0), layout="constrained")
+    axes = figure.subplots(len(MEASURES) + 1, len(robots), sharey="row", squeeze=False)
     for row, measure in enumerate(MEASURES):
         for column, robot in enumerate(robots):
             at = axes[row][column]
@@ -151,6 +151,9 @@ def _plot(plan: AblationPlan, results: Sequence[Result], file: Path) -> None:
             else:
                 at.set_xticks(range(len(plan.modes)), plan.modes)
         axes[row][0].set_ylabel({"success": "success, %", "completion": "sub-tasks done, %"}[measure])
+    for at, robot in zip(axes[-1], robots, strict=True):
+        _draw_errors(at, plan, [r for r in results if robot in (r.run.robot, "all")])
+    axes[-1][0].set_ylabel("error of a joint, degrees")
     if len(plan.demonstrations) > 1:
         axes[0][0].legend()
     figure.savefig(file, dpi=110)
@@ -163,3 +166,22 @@ def _draw(at, counts: list[int], values: list[Interval], mode: str, place: int) 
         at.errorbar(counts, means, error, color=COLOURS[mode], marker="o", capsize=3, label=mode)
     else:
         at.bar(place, means, yerr=error, color=COLOURS[mode], capsize=4)
+
+
+def _draw_errors(at, plan: AblationPlan, results: Sequence[Result]) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
+    """A point a run, by mode, or by the number of demonstrations where there are several; a stroke for the mean."""
+    several = len(plan.demonstrations) > 1
+    for place, mode in enumerate(plan.modes):
+        for count in plan.demonstrations:
+            errors = [r.error for r in results if (r.run.mode, r.run.demonstrations) == (mode, count)]
+            if not errors:
+                continue
+            x = count if several else place
+            at.plot([x] * len(errors), errors, ".", color=COLOURS[mode])
+            at.plot([x], [np.mean(errors)], "_", color=COLOURS[mode], markersize=24)
+    if several:
+        at.set_xlabel("demonstrations")
+    else:
+        at.set_xticks(range(len(plan.modes)), plan.modes)
+        at.set_xlim(-0.5, len(plan.modes) - 0.5)
+    at.grid(axis="y", alpha=0.3)

@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 from mivla_ros.ablation.plan import AblationPlan
 from mivla_ros.ablation.steps import Run, runs_of
 from mivla_ros.evaluation.campaign import results_in
-from mivla_ros.evaluation.intervals import LEVEL, RESAMPLES, Interval
+from mivla_ros.evaluation.intervals import LEVEL, RESAMPLES, Interval, rate_interval
 
 Array = NDArray[np.float64]
 MEASURES = ("success", "completion")
@@ -137,10 +137,13 @@ def pooled(results: Sequence[Result], demonstrations: int, mode: str, measure: s
 
 
 def interval(values: Mapping[int, Array], seed: int = 0) -> Interval:
-    """Mean, with a bootstrap interval that draws training seeds, and scenes of each."""
+    """Mean, with a bootstrap interval that draws training seeds, and scenes of each; Wilson's where all or none was
+    done, of which the bootstrap knows no spread."""
     if not values:
         return Interval(nan, nan, nan, 0)
     table = np.stack([values[key] for key in sorted(values)])
+    if np.all(table == table[0, 0]) and table[0, 0] in (0.0, 1.0):
+        return rate_interval(table.ravel().astype(bool).tolist())
     drawn = _drawn(table, *_choices(table.shape, seed))
     low, high = _ends(drawn)
     return Interval(float(table.mean()), low, high, table.size)
@@ -166,6 +169,8 @@ def compare(
         mean = float(np.float64(first.mean() - second.mean()) / second.mean())
     share = np.where(np.isnan(share), 0.0, share)  # both did nothing
     relative = Interval(0.0 if np.isnan(mean) else mean, *_ends(share), first.size)
+    if not first.any() and not second.any():
+        return difference, relative, "open"  # nothing tells them apart
     if relative.lower >= least and difference.lower > 0:
         return difference, relative, "shown"
     if relative.upper < least or difference.upper < 0:

@@ -34,7 +34,7 @@ def test_a_clear_gain_is_shown_a_clear_loss_contradicted_and_the_rest_open() -> 
 
 
 def test_nothing_against_nothing_is_open_and_something_against_nothing_is_without_bound() -> None:
-    difference, relative, verdict = compare(rates(0.0, 0.0), rates(0.0, 0.0))
+    difference, relative, verdict = compare(rates(0.0, 0.0), rates(0.0, 0.0), 0.25)
     assert (difference.mean, relative.mean, verdict) == (0.0, 0.0, "open")
     difference, relative, verdict = compare(rates(0.5, 0.6), rates(0.0, 0.0))
     assert verdict == "shown" and relative.mean == np.inf
@@ -44,6 +44,12 @@ def test_few_training_seeds_that_disagree_widen_the_interval() -> None:
     together, apart = interval(rates(0.5, 0.5, 0.5)), interval(rates(0.1, 0.5, 0.9))
     assert together.mean == pytest.approx(apart.mean)
     assert apart.upper - apart.lower > 1.5 * (together.upper - together.lower)
+
+
+def test_where_nothing_was_done_the_rate_may_still_be_above_nothing() -> None:
+    found = interval(rates(0.0, 0.0, 0.0, scenes=4))
+    assert (found.mean, found.lower) == (0.0, 0.0)
+    assert 0.2 < found.upper < 0.3
 
 
 @given(st.lists(st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=4, max_size=4), min_size=1, max_size=4))
