@@ -32,6 +32,7 @@ GRIPPER_SHARE = 0.2  # of the travel
 MOVE_SECONDS = 1.0  # 0.05 rad/s on average
 SETTLE_SECONDS = 0.7
 DISCOVERY_SECONDS = 1.0
+LATCHED_SECONDS = 10.0  # more for what was published once and has not come though somebody publishes it
 
 
 class DoctorNode(Node):
@@ -50,7 +51,7 @@ class DoctorNode(Node):
         self._stamps: dict[str, list[tuple[int, int]]] = defaultdict(list)
         self._infos: dict[str, tuple[int, int, float]] = {}
         self._frames: dict[str, str] = {}
-        self._description = ""
+        self._description, self._heard_static = "", False
         self._moved: list[Moved] = []
         self._still = True
         self._commands: dict[str, Any] = {}
@@ -59,11 +60,21 @@ class DoctorNode(Node):
         for camera in profile.cameras:
             info = f"{camera.name}/camera_info"
             self.create_subscription(CameraInfo, info, partial(self._on_info, camera.name), qos.SENSOR)
-        self.create_subscription(String, "robot_description", self._on_description, qos.STATE)
-        for topic, profile_of in (("tf", qos.STREAM), ("tf_static", qos.STATE)):
-            # every publisher of tf_static has its own newest message, so the depth must hold them all
-            depth = rclpy.qos.QoSProfile(depth=100, durability=profile_of.durability)
-            self.create_subscription(TFMessage, topic, self._on_transforms, depth)
+        # every publisher of tf has its own newest message, so the depth must hold them all
+        depth = rclpy.qos.QoSProfile(depth=100, durability=qos.STREAM.durability)
+        self.create_subscription(TFMessage, "tf", self._on_transforms, depth)
+        self.hear_latched(self)
+
+    def hear_latched(self, ear: Node) -> None:
+        """What was published once, by way of a node: this one, or another in its place."""
+        ear.create_subscription(String, "robot_description", self._on_description, qos.STATE)
+        depth = rclpy.qos.QoSProfile(depth=100, durability=qos.STATE.durability)
+        ear.create_subscription(TFMessage, "tf_static", self._on_static_transforms, depth)
+
+    def lacks_latched(self) -> bool:
+        """Whether something was published once, by somebody who is there, and has not come."""
+        heard = {"robot_description": bool(self._description), "tf_static": self._heard_static}
+        return any(not came and self.count_publishers(topic) > 0 for topic, came in heard.items())
 
     def watch_topics(self) -> None:
         """Subscribe to what is published by now with the type we read; another type is left to the findings."""
@@ -123,6 +134,10 @@ class DoctorNode(Node):
 
     def _on_description(self, message: String) -> None:
         self._description = str(message.data)
+
+    def _on_static_transforms(self, message: TFMessage) -> None:
+        self._heard_static = True
+        self._on_transforms(message)
 
     def _on_transforms(self, message: TFMessage) -> None:
         for transform in message.transforms:
@@ -225,7 +240,26 @@ class Look:
             self.node.watch_topics()
             self.wait(min(0.5, max(end - time.monotonic(), 0.01)))
         self.node.settled()
+        if self.node.lacks_latched():
+            self._hear_again()
         return self.node.collected()
+
+    def _hear_again(self) -> None:
+        # as another participant: one that came in the place of a killed one may hear nothing by shared memory
+        # (Fast-DDS issue 5469)
+        context = rclpy.Context()
+        rclpy.init(context=context)
+        ear = Node("mivla_doctor_again", context=context, namespace=self.node.get_namespace())
+        executor = rclpy.executors.SingleThreadedExecutor(context=context)
+        executor.add_node(ear)
+        self.node.hear_latched(ear)
+        end = time.monotonic() + LATCHED_SECONDS
+        while self.node.lacks_latched() and time.monotonic() < end:
+            executor.spin_once(timeout_sec=0.1)
+            self.wait(0.05)
+        executor.shutdown()
+        ear.destroy_node()
+        rclpy.try_shutdown(context=context)
 
     def move(self, limits: UrdfLimits) -> Collected:
         """Every joint of every arm there and back, one after the other, then the grippers."""
