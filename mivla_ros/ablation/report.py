@@ -10,15 +10,15 @@ import numpy as np
 
 from mivla_ros.ablation.plan import AblationPlan
 from mivla_ros.ablation.results import (
+    ALL,
     MEASURES,
     Comparison,
     ErrorComparison,
     Result,
     comparisons,
     error_comparisons,
-    group,
     interval,
-    pooled,
+    values_of,
 )
 from mivla_ros.evaluation.intervals import Interval
 
@@ -56,23 +56,16 @@ def _rates(plan: AblationPlan, results: Sequence[Result]) -> list[str]:
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for count in plan.demonstrations:
-        for robot in (*plan.robots, "all"):
+        for robot in (*plan.robots, ALL):
             for mode in plan.modes:
                 mine = [r for r in results if (r.run.demonstrations, r.run.mode) == (count, mode)]
-                mine = [r for r in mine if robot in (r.run.robot, "all")]
+                mine = [r for r in mine if robot in (r.run.robot, ALL)]
                 if not mine:
                     continue
-                rates = [
-                    interval(
-                        pooled(results, count, mode, measure)
-                        if robot == "all"
-                        else group(results, robot, count, mode, measure)
-                    )
-                    for measure in MEASURES
-                ]
+                rates = [interval(values_of(results, robot, count, mode, measure)) for measure in MEASURES]
                 times = [r.seconds for r in mine if isfinite(r.seconds)]
                 seeds = len({r.run.seed for r in mine})
-                error = "" if robot == "all" else f"{np.mean([r.error for r in mine]):.2f}"
+                error = "" if robot == ALL else f"{np.mean([r.error for r in mine]):.2f}"
                 lines.append(
                     f"| {count} | {robot} | {mode} | {seeds} | {percent(rates[0])} | {percent(rates[1])} "
                     f"| {f'{np.mean(times):.1f}' if times else '-'} | {error} |"
@@ -83,36 +76,32 @@ def _rates(plan: AblationPlan, results: Sequence[Result]) -> list[str]:
 def _claims(found: Sequence[Comparison]) -> list[str]:
     if not found:
         return []
-    name = {"success": "success", "completion": "sub-tasks"}[found[0].measure]
-    lines = [
-        f"| claim, by {name} | demonstrations | robot | difference, points | relative, % | verdict |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
+    rows = []
     for one in found:
         words = f"{one.claim.better} > {one.claim.worse}"
         if one.claim.least:
             words += f" by {100 * one.claim.least:.0f} %"
-        lines.append(
-            f"| {words} | {one.demonstrations} | {one.robot} | {percent(one.difference)} | {percent(one.relative)} "
-            f"| {one.verdict} |"
-        )
-    return lines
+        rows.append((words, one, percent(one.difference), percent(one.relative)))
+    name = {"success": "success", "completion": "sub-tasks"}[found[0].measure]
+    return _verdicts(f"claim, by {name}", ("difference, points", "relative, %"), rows)
 
 
 def _error_claims(found: Sequence[ErrorComparison]) -> list[str]:
-    if not found:
-        return []
-    lines = [
-        "| claim, by error of a joint | demonstrations | robot | lower in | change, mean, % | verdict |",
-        "| --- | --- | --- | --- | --- | --- |",
+    rows = [
+        (f"{c.claim.better} < {c.claim.worse}", c, f"{c.lower} of {c.pairs}", f"{100 * c.change:+.0f}") for c in found
     ]
-    for one in found:
-        words = f"{one.claim.better} < {one.claim.worse}"
-        lines.append(
-            f"| {words} | {one.demonstrations} | {one.robot} | {one.lower} of {one.pairs} | {100 * one.change:+.0f} "
-            f"| {one.verdict} |"
-        )
-    return lines
+    return _verdicts("claim, by error of a joint", ("lower in", "change, mean, %"), rows) if rows else []
+
+
+def _verdicts(
+    title: str, figures: tuple[str, str], rows: Sequence[tuple[str, Comparison | ErrorComparison, str, str]]
+) -> list[str]:
+    """A table of claims; rows: the claim in words, what it was compared by, and two figures."""
+    return [
+        f"| {title} | demonstrations | robot | {figures[0]} | {figures[1]} | verdict |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *(f"| {words} | {one.demonstrations} | {one.robot} | {a} | {b} | {one.verdict} |" for words, one, a, b in rows),
+    ]
 
 
 def percent(value: Interval) -> str:
@@ -126,23 +115,16 @@ def percent(value: Interval) -> str:
 def _plot(plan: AblationPlan, results: Sequence[Result], file: Path) -> None:
     from matplotlib.figure import Figure
 
-    robots = [*plan.robots, "all"]
+    robots, counts = [*plan.robots, ALL], sorted(plan.demonstrations)
     figure = Figure(figsize=(3.2 * len(robots), 8.0), layout="constrained")
     axes = figure.subplots(len(MEASURES) + 1, len(robots), sharey="row", squeeze=False)
     for row, measure in enumerate(MEASURES):
         for column, robot in enumerate(robots):
             at = axes[row][column]
             for place, mode in enumerate(plan.modes):
-                values = [
-                    interval(
-                        pooled(results, count, mode, measure)
-                        if robot == "all"
-                        else group(results, robot, count, mode, measure)
-                    )
-                    for count in sorted(plan.demonstrations)
-                ]
+                values = [interval(values_of(results, robot, count, mode, measure)) for count in counts]
                 if any(value.count for value in values):
-                    _draw(at, sorted(plan.demonstrations), values, mode, place)
+                    _draw(at, counts, values, mode, place)
             at.set_title(robot if row == 0 else "")
             at.set_ylim(-2, 102)
             at.grid(axis="y", alpha=0.3)
@@ -152,7 +134,7 @@ def _plot(plan: AblationPlan, results: Sequence[Result], file: Path) -> None:
                 at.set_xticks(range(len(plan.modes)), plan.modes)
         axes[row][0].set_ylabel({"success": "success, %", "completion": "sub-tasks done, %"}[measure])
     for at, robot in zip(axes[-1], robots, strict=True):
-        _draw_errors(at, plan, [r for r in results if robot in (r.run.robot, "all")])
+        _draw_errors(at, plan, [r for r in results if robot in (r.run.robot, ALL)])
     axes[-1][0].set_ylabel("error of a joint, degrees")
     if len(plan.demonstrations) > 1:
         axes[0][0].legend()

@@ -18,6 +18,7 @@ from mivla_ros.evaluation.intervals import LEVEL, RESAMPLES, Interval, rate_inte
 
 Array = NDArray[np.float64]
 MEASURES = ("success", "completion")
+ALL = "all"  # robots
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +120,16 @@ def _last_error(log: Path) -> float:
     return value
 
 
-def group(results: Sequence[Result], robot: str, demonstrations: int, mode: str, measure: str) -> Mapping[int, Array]:
-    """By training seed, the measure of each episode."""
+def values_of(
+    results: Sequence[Result], robot: str, demonstrations: int, mode: str, measure: str
+) -> Mapping[int, Array]:
+    """By training seed, the measure of each episode of a robot; of ALL of them one after the other, for those training
+    seeds that all have."""
+    if robot == ALL:
+        robots = dict.fromkeys(r.run.robot for r in results if r.run.demonstrations == demonstrations)
+        groups = [values_of(results, one, demonstrations, mode, measure) for one in robots]
+        shared = set.intersection(*(set(one) for one in groups)) if groups else set()
+        return {seed: np.concatenate([one[seed] for one in groups]) for seed in sorted(shared)}
     return {
         r.run.seed: getattr(r, measure)
         for r in results
@@ -128,15 +137,7 @@ def group(results: Sequence[Result], robot: str, demonstrations: int, mode: str,
     }
 
 
-def pooled(results: Sequence[Result], demonstrations: int, mode: str, measure: str) -> Mapping[int, Array]:
-    """By training seed, the measure of each episode of all robots, for those seeds that all robots have."""
-    robots = dict.fromkeys(r.run.robot for r in results if r.run.demonstrations == demonstrations)
-    groups = [group(results, robot, demonstrations, mode, measure) for robot in robots]
-    shared = set.intersection(*(set(one) for one in groups)) if groups else set()
-    return {seed: np.concatenate([one[seed] for one in groups]) for seed in sorted(shared)}
-
-
-def interval(values: Mapping[int, Array], seed: int = 0) -> Interval:
+def interval(values: Mapping[int, Array]) -> Interval:
     """Mean, with a bootstrap interval that draws training seeds, and scenes of each; Wilson's where all or none was
     done, of which the bootstrap knows no spread."""
     if not values:
@@ -144,7 +145,7 @@ def interval(values: Mapping[int, Array], seed: int = 0) -> Interval:
     table = np.stack([values[key] for key in sorted(values)])
     if np.all(table == table[0, 0]) and table[0, 0] in (0.0, 1.0):
         return rate_interval(table.ravel().astype(bool).tolist())
-    drawn = _drawn(table, *_choices(table.shape, seed))
+    drawn = _drawn(table, *_choices(table.shape))
     low, high = _ends(drawn)
     return Interval(float(table.mean()), low, high, table.size)
 
@@ -161,7 +162,7 @@ def compare(
         nothing = Interval(nan, nan, nan, 0)
         return nothing, nothing, "untested"
     first, second = (np.stack([one[key] for key in shared]) for one in (better, worse))
-    choices = _choices(first.shape, 0)
+    choices = _choices(first.shape)
     mine, other = _drawn(first, *choices), _drawn(second, *choices)
     difference = Interval(float(first.mean() - second.mean()), *_ends(mine - other), first.size)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -185,10 +186,10 @@ def comparisons(plan: AblationPlan, results: Sequence[Result], measure: str = "s
         for claim in PAPER:
             if not {claim.better, claim.worse} <= set(plan.modes):
                 continue
-            pairs = {"all": [pooled(results, count, mode, measure) for mode in (claim.better, claim.worse)]}
-            for robot in plan.robots:
-                pairs[robot] = [group(results, robot, count, mode, measure) for mode in (claim.better, claim.worse)]
-            for robot, (better, worse) in pairs.items():
+            for robot in (ALL, *plan.robots):
+                better, worse = (
+                    values_of(results, robot, count, mode, measure) for mode in (claim.better, claim.worse)
+                )
                 difference, relative, verdict = compare(better, worse, claim.least)
                 found.append(Comparison(claim, robot, count, measure, difference, relative, verdict))
     return found
@@ -200,11 +201,11 @@ def error_comparisons(plan: AblationPlan, results: Sequence[Result]) -> list[Err
     found = []
     for count in plan.demonstrations:
         for claim in PAPER:
-            for robot in ("all", *plan.robots):
+            for robot in (ALL, *plan.robots):
                 pairs = [
                     (value, errors[other])
                     for run, value in errors.items()
-                    if (run.mode, run.demonstrations) == (claim.better, count) and robot in ("all", run.robot)
+                    if (run.mode, run.demonstrations) == (claim.better, count) and robot in (ALL, run.robot)
                     and (other := replace(run, mode=claim.worse)) in errors
                 ]  # fmt: skip
                 if pairs:
@@ -221,8 +222,8 @@ def _by_sign(claim: Claim, robot: str, count: int, pairs: Sequence[tuple[float, 
     return ErrorComparison(claim, robot, count, lower, len(pairs), change, verdict)
 
 
-def _choices(shape: tuple[int, ...], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    random, (rows, columns) = np.random.default_rng(seed), shape
+def _choices(shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    random, (rows, columns) = np.random.default_rng(0), shape
     return random.integers(0, rows, (RESAMPLES, rows)), random.integers(0, columns, (RESAMPLES, columns))
 
 

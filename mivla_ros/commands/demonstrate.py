@@ -7,6 +7,7 @@ after a kill, it goes on; more seeds or conditions are added to what is there.
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -77,10 +78,14 @@ def run(arguments: argparse.Namespace) -> int:
     everything = read_made(arguments.out, plan)
     good = [one for key, one in everything.items() if key in wanted and one.success]
     print(f"{len(good)} of {len(wanted)} in {arguments.out}, {sum(one.megabytes for one in good):.0f} MB")
-    if made:
-        simulated = sum(one.seconds for one in made)
-        print(
-            f"{len(made)} made now in {wall:.0f} s: {60 * len(made) / wall:.1f} a minute, "
-            f"{simulated / wall:.2f} times real time"
-        )
+    print_rate([one.seconds for one in made], wall)
     return 0 if len(good) == len(wanted) else 1
+
+
+def print_rate(seconds: Sequence[float], wall: float) -> None:
+    """How fast they were made; nothing where none was. seconds: simulated, of each. wall: s, of all."""
+    if seconds:
+        print(
+            f"{len(seconds)} made now in {wall:.0f} s: {60 * len(seconds) / wall:.1f} a minute, "
+            f"{sum(seconds) / wall:.2f} times real time"
+        )

@@ -11,6 +11,7 @@ def run_hands(arguments: argparse.Namespace) -> int:
         return _recorded(arguments)
     from tqdm import tqdm
 
+    from mivla_ros.commands.demonstrate import print_rate
     from mivla_ros.commands.evaluate import seeds
     from mivla_ros.demonstrations.hands.making import HandPlan, make_hands, read_made
     from mivla_ros.simulation.tasks import TASKS
@@ -39,12 +40,7 @@ def run_hands(arguments: argparse.Namespace) -> int:
     minutes = sum(one.seconds for one in good) / 60
     size, tasks = sum(one.megabytes for one in good), len({one.task for one in good})
     print(f"{len(good)} of {len(wanted)} in {arguments.out}: {minutes:.1f} minutes of {tasks} tasks, {size:.0f} MB")
-    if made:
-        simulated = sum(one.seconds for one in made)
-        print(
-            f"{len(made)} made now in {wall:.0f} s: {60 * len(made) / wall:.1f} a minute, "
-            f"{simulated / wall:.2f} times real time"
-        )
+    print_rate([one.seconds for one in made], wall)
     return 0 if len(good) == len(wanted) else 1
 
 
