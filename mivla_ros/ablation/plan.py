@@ -16,8 +16,8 @@ class AblationPlan:
     whose actions people's are turned into. simulated_seeds: of every task. pictures: observations a second of these,
     and of the robots' own demonstrations. held_out: tasks that pre-training does not see.
 
-    scenes, sight_steps: with which an image encoder is taught once; every mode has the same, frozen, as the paper's
-    have the same public ones.
+    scenes, sight_steps: with which an image encoder is taught once, in the robots' views and in people's of the same
+    tasks; every mode has the same, frozen, as the paper's have the same public ones.
     """
 
     robots: tuple[str, ...] = ("piper", "arx_x5", "locoman")

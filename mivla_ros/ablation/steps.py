@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mivla_ros.ablation.plan import AblationPlan
+from mivla_ros.robots.profile import load_profile
 from mivla_ros.simulation.tasks import TASKS
 from mivla_ros.training.options import Mode
 
@@ -11,7 +12,7 @@ PRETRAINING_SEEDS = 100_000  # first of the simulated demonstrations; evaluation
 ROBOT_SEEDS = 300_000  # first of the demonstrations that a robot is fine-tuned on
 DISTURBANCE, ROBOT_DISTURBANCE = 0.02, 0.01  # rad; with the greater one ARX's expert fails in half of its scenes
 SPARE = 1.6  # seeds for each demonstration that is needed, as an expert may fail
-NO_EXPERT = frozenset({"carry_tray"})  # needs two hands
+NO_EXPERT = frozenset({("carry_tray", ""), ("gather_objects", "piper")})  # two hands; 0 of 30 seeds; "": any robot
 WARM_UP = 0.05  # share of the steps
 
 
@@ -56,9 +57,11 @@ def runs_of(plan: AblationPlan) -> list[Run]:
 def steps_of(plan: AblationPlan) -> list[Step]:
     """Every step once, none before those it needs."""
     people, simulated = _pretraining_data(plan)
+    tasks = dict.fromkeys(load_profile(robot).task for robot in plan.robots)
+    shown = ("--people", *(task for task in tasks if task in _tasks(plan)))
     robots = [_robot_data(plan, robot) for robot in plan.robots]
     sight = Step("sight", (
-        "teach-sight", "--robot", *plan.robots, "--from", plan.network, "--scenes", str(plan.scenes),
+        "teach-sight", "--robot", *plan.robots, *shown, "--from", plan.network, "--scenes", str(plan.scenes),
         "--steps", str(plan.sight_steps), "--out", "sight",
     ))  # fmt: skip
     steps = [people, sight, *simulated, *robots]
@@ -70,8 +73,12 @@ def steps_of(plan: AblationPlan) -> list[Step]:
     return steps
 
 
+def _tasks(plan: AblationPlan) -> list[str]:
+    return [name for name in TASKS if name not in plan.held_out]
+
+
 def _pretraining_data(plan: AblationPlan) -> tuple[Step, list[Step]]:
-    tasks = [name for name in TASKS if name not in plan.held_out]
+    tasks = _tasks(plan)
     made = ("--prepare-for", plan.network, "--pictures", f"{plan.pictures[0]:g}", "--workers", "1")
     people = Step("people", (
         "demonstrate", "--embodiment", "human", "--tasks", ",".join(tasks), "--seeds", f"0-{plan.people - 1}",
@@ -83,7 +90,7 @@ def _pretraining_data(plan: AblationPlan) -> tuple[Step, list[Step]]:
             "demonstrate", "--robot", plan.simulated, "--task", task, "--seeds", f"{PRETRAINING_SEEDS}-{last}",
             "--disturbance", f"{DISTURBANCE:g}", *made, "--out", f"simulated/{task}",
         ), fails_softly=True)
-        for task in tasks if task not in NO_EXPERT
+        for task in tasks if not {(task, ""), (task, plan.simulated)} & NO_EXPERT
     ]  # fmt: skip
     return people, simulated if str(Mode.BOTH) in plan.modes else []
 

@@ -21,15 +21,13 @@ Array = NDArray[np.float64]
 
 FIRST_SEED = 200_000  # of the scenes; evaluation begins at 0, demonstrations are made from seeds below too
 HELD = 0.3  # share of scenes with an object at the fingers, where it hides others
-UNDER_FINGERS = 0.088  # m from a held object's base up to the fingers
 JITTER = 0.03  # rad, of the arms about the states they are given
-MIDDLE = 0.09  # m above its base, at which a free object is said to be
 
 
 @dataclass(frozen=True, eq=False)
 class Scenes:
-    """N scenes, C cameras, O objects. pixels (N, C, 3, s, s) uint8. places (N, C, O, 2): -1 to 1 rightwards and
-    downwards in the picture; there (N, C, O) bool: within it. objects: names."""
+    """N scenes, C cameras, O objects. pixels (N, C, 3, s, s) uint8. places (N, C, O, 2) of their centres of mass: -1 to
+    1 rightwards and downwards in the picture; there (N, C, O) bool: within it. objects: names."""
 
     pixels: NDArray[np.uint8]
     places: NDArray[np.float32]
@@ -58,9 +56,9 @@ def make_scenes(
             _put_arms(model, root, profile, shown, states[random.integers(len(states))], random)
             show_snapshot(model, data, shown)
             if random.random() < HELD:
-                _hold(model, data, profile, objects, shown)
+                _hold(model, data, profile, objects, shown, random)
                 show_snapshot(model, data, shown)
-            points = [_middle(model, data, name) for name in objects]
+            points = [data.xipos[model.body(name).id] for name in objects]
             for place, name in enumerate(cameras):
                 picture = renderers[sizes[name]].draw(shown, name)
                 pixels[number, place] = prepare_image(picture, vision).numpy()
@@ -96,20 +94,20 @@ def _put_arms(
 
 
 def _hold(
-    model: mujoco.MjModel, data: mujoco.MjData, profile: RobotProfile, objects: tuple[str, ...], shown: Snapshot
+    model: mujoco.MjModel,
+    data: mujoco.MjData,
+    profile: RobotProfile,
+    objects: tuple[str, ...],
+    shown: Snapshot,
+    random: np.random.Generator,
 ) -> None:
-    """The first free object upright below the first arm's fingers."""
+    """One of the free objects, as it stands, with its middle between the first arm's fingers."""
     free = [name for name in objects if model.body(name).dofnum[0] == 6]
     if free:
-        at = model.joint(free[0]).qposadr[0]
+        name = free[random.integers(len(free))]
+        at, body = model.joint(name).qposadr[0], model.body(name).id
         fingers = data.xpos[model.body(profile.arms[0].eef_frame).id]
-        shown.qpos[at : at + 3] = fingers - np.array([0.0, 0.0, UNDER_FINGERS])
-
-
-def _middle(model: mujoco.MjModel, data: mujoco.MjData, name: str) -> Array:
-    body = model.body(name)
-    up = data.xmat[body.id].reshape(3, 3)[:, 2]
-    return np.asarray(data.xpos[body.id] + (MIDDLE * up if body.dofnum[0] == 6 else 0.0))
+        shown.qpos[at : at + 3] += fingers - data.xipos[body]
 
 
 def _seen_at(

@@ -23,7 +23,7 @@ from mivla_ros.simulation.hands.hand_bodies import (
     joint_names,
     pusher_name,
 )
-from mivla_ros.simulation.rendering import SceneRenderer
+from mivla_ros.simulation.rendering import SceneRenderer, show_snapshot
 from mivla_ros.simulation.scene import TIMESTEP_NS, Furniture, add_surroundings
 from mivla_ros.simulation.state import SceneState, Snapshot, TaskProgress
 from mivla_ros.simulation.tasks import ProgressTracker, RaisableTask, Task
@@ -98,6 +98,7 @@ class HandScene:
         self._progress: TaskProgress | None = None
         self._tracker: ProgressTracker | None = None
         self._renderer: SceneRenderer | None = None
+        self._looked_at = mujoco.MjData(self.model)  # for snapshots, beside what is stepped
 
     @property
     def seconds(self) -> float:
@@ -181,6 +182,12 @@ class HandScene:
         """A copy of what a picture needs, hands not yet drawn: see ``draw``."""
         data = self._data
         return Snapshot(self._steps * TIMESTEP_NS, data.qpos.copy(), data.mocap_pos.copy(), data.mocap_quat.copy())
+
+    def middles(self, snapshot: Snapshot) -> dict[str, Array]:
+        """Centres of mass (3,) of the task's objects in a snapshot, in the world."""
+        data = self._looked_at
+        show_snapshot(self.model, data, snapshot)
+        return {name: np.array(data.xipos[self.model.body(name).id]) for name in self.task.objects}
 
     def draw(
         self, snapshot: Snapshot, joints: Mapping[str, Array], arms: Mapping[str, Array], head: Array,
