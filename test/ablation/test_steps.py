@@ -39,6 +39,23 @@ def test_simulated_robots_are_made_for_those_who_need_them() -> None:
     assert "pour_cup" not in command_of(people) and "bottle_on_pad" in command_of(people)
 
 
+def test_the_encoder_is_taught_every_view_of_the_robots_tasks_but_of_those_held_out() -> None:
+    def shown(plan: AblationPlan) -> list[str]:
+        sight = next(step for step in steps_of(plan) if step.name == "sight")
+        return make_parser().parse_args(sight.arguments).people
+
+    assert shown(PLAN) == ["bottle_on_pad", "umbrella_rack", "gather_objects"]
+    assert shown(AblationPlan(held_out=("umbrella_rack",))) == ["bottle_on_pad", "gather_objects"]
+
+
+def test_a_robot_is_not_asked_for_tasks_that_its_expert_cannot_do() -> None:
+    made = {step.name for step in steps_of(PLAN) if step.name.startswith("simulated-")}
+    assert "simulated-bottle_on_pad" in made
+    assert not made & {"simulated-carry_tray", "simulated-gather_objects"}
+    other = {step.name for step in steps_of(AblationPlan(simulated="locoman"))}
+    assert "simulated-gather_objects" in other and "simulated-carry_tray" not in other
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [

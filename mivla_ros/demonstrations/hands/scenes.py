@@ -1,4 +1,4 @@
-"""Pictures of a person doing a task, with where each object is in them, for teaching an image encoder where things are."""
+"""Pictures of a person doing a task with where each object is in them, to teach an image encoder where things are."""
 
 from collections.abc import Iterator
 
