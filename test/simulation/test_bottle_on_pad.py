@@ -115,6 +115,13 @@ def test_no_success_while_something_is_amiss(change: dict) -> None:
     assert not judge(*carried(), state(2.1, **end), state(4.0, **end)).success
 
 
+def test_an_arm_that_is_back_may_be_near_the_bottle() -> None:
+    near = {"bottle": ON_PAD, "touching": ("pad",), "tcp": (0.3, -0.13, 0.08)}
+    waits = [*carried(), state(2.1, **near), state(4.0, **near)]
+    assert not judge(*waits).success
+    assert judge(*waits, state(5.0, **near, joint=0.0)).success
+
+
 def test_pushing_the_bottle_there_is_not_the_task() -> None:
     progress = judge(state(0), state(1, ON_PAD, touching=("pad", "robot")), state(2, ON_PAD), state(4, ON_PAD))
     assert progress.completion == 0.0

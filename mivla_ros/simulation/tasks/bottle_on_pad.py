@@ -141,7 +141,8 @@ class BottleTracker:
         ready = at_ready(state, self._ready, task.ready_tolerance, task.ready_speed)
         self._returned = placed and (self._returned or ready)
         clear = self._distance(state) > task.clear_distance
-        if placed and clear and self._success_seconds is None:
+        # an arm that is back may be near a bottle that stands where the arm waits
+        if placed and (clear or self._returned) and self._success_seconds is None:
             self._success_seconds = seconds
         if not placed:
             self._success_seconds = None
