@@ -30,8 +30,8 @@ class AblationPlan:
     simulated_seeds: int = 12
     held_out: tuple[str, ...] = ()
     pictures: tuple[float, float] = (2.0, 4.0)
-    scenes: int = 2500
-    sight_steps: int = 1500
+    scenes: int = 2000
+    sight_steps: int = 4200
     pretraining_steps: int = 1200
     fine_tuning_steps: int = 800
     batch: int = 16

@@ -133,10 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
     result = train(job, options, arguments.out)
     if not is_first():
         return 0
-    print(
-        f"loss {result.loss:.4f} after {result.steps} steps; {result.samples_per_second:.1f} samples a second, "
-        f"{100 * result.loading_share:.0f} % of the time spent waiting for data"
-    )
+    print(result)
     if result.best:
         print(f"best: {result.best}")
     print(f"checkpoint: {result.checkpoint}")

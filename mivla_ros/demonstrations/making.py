@@ -1,12 +1,10 @@
 """Many demonstrations in parallel, one bag each; what is there already stays, so a killed run goes on."""
 
 import json
-import multiprocessing
 import os
 import shutil
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from mivla_ros.policies.headless import Episode
 from mivla_ros.robots.profile import load_profile
 from mivla_ros.simulation.tasks import make_task
 from mivla_ros.simulation.variation import Variation
+from mivla_ros.worker_processes import in_processes
 
 UNFINISHED = ".unfinished"
 HELD_OUT = 1  # of the task's wordings, the last ones, that no demonstration uses
@@ -171,17 +170,5 @@ def _all(plan: DemonstrationPlan, wanted: list[tuple[str, int]], out: Path, work
         for name, seed in wanted:
             yield make_one(plan, name, seed, out)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(wanted)), mp_context=context, initializer=_one_thread) as pool:
-        futures = [pool.submit(make_one, plan, name, seed, out) for name, seed in wanted]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _one_thread() -> None:
-    """A worker a core: none of them may start threads of its own."""
-    os.environ["OMP_NUM_THREADS"] = os.environ["LP_NUM_THREADS"] = "1"  # LP: the software that draws where no GPU does
+    for _, made in in_processes(make_one, [(plan, name, seed, out) for name, seed in wanted], workers):
+        yield made

@@ -1,12 +1,12 @@
 """One function over many items: in this process, in several, or on a Ray cluster, with progress."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import suppress
-from multiprocessing import get_context
 from typing import Any
 
 from tqdm import tqdm
+
+from mivla_ros.worker_processes import in_processes
 
 WORKERS = ("processes", "ray")
 
@@ -33,21 +33,10 @@ def map_unordered[I, O](
         elif workers <= 1 or len(items) <= 1:
             results = ((i, function(item)) for i, item in enumerate(items))
         else:
-            results = _in_processes(function, items, workers)
+            results = in_processes(function, [(item,) for item in items], workers)
         for result in results:
             bar.update()
             yield result
-
-
-def _in_processes[I, O](function: Callable[[I], O], items: Sequence[I], workers: int) -> Iterator[tuple[int, O]]:
-    # spawned, not forked: the video and HDF5 libraries have threads and locks
-    with ProcessPoolExecutor(min(workers, len(items)), mp_context=get_context("spawn")) as pool:
-        futures: dict[Future[O], int] = {pool.submit(function, item): i for i, item in enumerate(items)}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _on_ray(

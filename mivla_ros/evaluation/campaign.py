@@ -2,17 +2,15 @@
 
 import hashlib
 import json
-import multiprocessing
 import os
-import threading
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from mivla_ros.evaluation.errors import EvaluationError
 from mivla_ros.evaluation.rollout import Rollout, Stage
 from mivla_ros.evaluation.smoothness import Smoothness
+from mivla_ros.worker_processes import in_processes
 
 RESULTS, PLAN = "results.jsonl", "plan.json"
 
@@ -52,19 +50,6 @@ def _play(plan: Plan, condition: str, seed: int, videos: str) -> Rollout:
         _stages[key] = Stage(plan.robot, plan.policy, plan.options, condition, plan.latency, plan.task)
     video = Path(videos) / f"{condition}_{seed}.mp4" if videos else None
     return _stages[key].play(seed, plan.limit, plan.instruction, video)
-
-
-def _begin_worker() -> None:
-    """A worker a core: none of them may start threads of its own, nor outlive the process that asked for it."""
-    os.environ["OMP_NUM_THREADS"] = os.environ["LP_NUM_THREADS"] = "1"  # LP: the software that draws where no GPU does
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def read_results(folder: Path, plan: Plan) -> dict[tuple[str, int], Rollout]:
@@ -135,13 +120,6 @@ def campaign(
                 finished += 1
                 yield keep(_play(plan, *job, videos[job])), finished, total
             return
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(count, len(wanted)), mp_context=context, initializer=_begin_worker) as pool:
-            futures = [pool.submit(_play, plan, *job, videos[job]) for job in wanted]
-            try:
-                for future in as_completed(futures):
-                    finished += 1
-                    yield keep(future.result()), finished, total
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        for _, rollout in in_processes(_play, [(plan, *job, videos[job]) for job in wanted], count):
+            finished += 1
+            yield keep(rollout), finished, total

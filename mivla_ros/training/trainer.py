@@ -36,6 +36,12 @@ class Result:
     samples_per_second: float
     loading_share: float
 
+    def __str__(self) -> str:
+        return (
+            f"loss {self.loss:.4f} after {self.steps} steps; {self.samples_per_second:.1f} samples a second, "
+            f"{100 * self.loading_share:.0f} % of the time spent waiting for data"
+        )
+
 
 def train(job: Job, options: TrainingOptions, out: Path, show: bool = True) -> Result:
     """Train, or go on where the run in ``out`` was. Raises TrainingError: other options or data than the run has that
