@@ -19,6 +19,7 @@ from mivla_ros.evaluation.intervals import LEVEL, RESAMPLES, Interval, rate_inte
 Array = NDArray[np.float64]
 MEASURES = ("success", "completion")
 ALL = "all"  # robots
+LEAST_SEEDS = 3  # of training; with fewer, one lucky run decides
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,7 @@ PAPER = (
 class Comparison:
     """difference: of the mean of a measure. relative: difference by the worse mode's mean. verdict: shown (all of the
     interval of the relative difference is at or above what is claimed, and above 0), contradicted (all of it below),
-    or open."""
+    or open, as always with fewer than three training seeds."""
 
     claim: Claim
     robot: str
@@ -168,10 +169,11 @@ def compare(
     with np.errstate(divide="ignore", invalid="ignore"):
         share = (mine - other) / other
         mean = float(np.float64(first.mean() - second.mean()) / second.mean())
-    share = np.where(np.isnan(share), 0.0, share)  # both did nothing
-    relative = Interval(0.0 if np.isnan(mean) else mean, *_ends(share), first.size)
-    if not first.any() and not second.any():
-        return difference, relative, "open"  # nothing tells them apart
+    # a draw in which both did nothing speaks for no relation and against none
+    low, high = (_ends(np.where(np.isnan(share), unknown, share))[end] for end, unknown in ((0, -1.0), (1, np.inf)))
+    relative = Interval(0.0 if np.isnan(mean) else mean, low, high, first.size)
+    if len(shared) < LEAST_SEEDS:
+        return difference, relative, "open"
     if relative.lower >= least and difference.lower > 0:
         return difference, relative, "shown"
     if relative.upper < least or difference.upper < 0:

@@ -34,10 +34,20 @@ def test_a_clear_gain_is_shown_a_clear_loss_contradicted_and_the_rest_open() -> 
 
 
 def test_nothing_against_nothing_is_open_and_something_against_nothing_is_without_bound() -> None:
-    difference, relative, verdict = compare(rates(0.0, 0.0), rates(0.0, 0.0), 0.25)
+    difference, relative, verdict = compare(rates(0.0, 0.0, 0.0), rates(0.0, 0.0, 0.0), 0.25)
     assert (difference.mean, relative.mean, verdict) == (0.0, 0.0, "open")
-    difference, relative, verdict = compare(rates(0.5, 0.6), rates(0.0, 0.0))
+    difference, relative, verdict = compare(rates(0.5, 0.6, 0.5), rates(0.0, 0.0, 0.0))
     assert verdict == "shown" and relative.mean == np.inf
+
+
+def test_next_to_nothing_contradicts_nothing() -> None:
+    relative, verdict = compare(rates(0.0, 0.0, 0.0), rates(0.025, 0.0, 0.0), 0.25)[1:]
+    assert (relative.lower, relative.upper, verdict) == (-1.0, np.inf, "open")
+
+
+def test_two_training_seeds_decide_nothing() -> None:
+    assert compare(rates(0.8, 0.9), rates(0.2, 0.3))[2] == "open"
+    assert compare(rates(0.8, 0.9, 0.9), rates(0.2, 0.3, 0.2))[2] == "shown"
 
 
 def test_few_training_seeds_that_disagree_widen_the_interval() -> None:
