@@ -58,7 +58,7 @@ def steps_of(plan: AblationPlan) -> list[Step]:
     """Every step once, none before those it needs."""
     people, simulated = _pretraining_data(plan)
     tasks = dict.fromkeys(load_profile(robot).task for robot in plan.robots)
-    shown = ("--people", *(task for task in tasks if task in _tasks(plan)))
+    shown = ("--people", *(task for task in tasks if task not in plan.held_out))
     robots = [_robot_data(plan, robot) for robot in plan.robots]
     sight = Step("sight", (
         "teach-sight", "--robot", *plan.robots, *shown, "--from", plan.network, "--scenes", str(plan.scenes),
@@ -73,12 +73,8 @@ def steps_of(plan: AblationPlan) -> list[Step]:
     return steps
 
 
-def _tasks(plan: AblationPlan) -> list[str]:
-    return [name for name in TASKS if name not in plan.held_out]
-
-
 def _pretraining_data(plan: AblationPlan) -> tuple[Step, list[Step]]:
-    tasks = _tasks(plan)
+    tasks = [name for name in TASKS if name not in plan.held_out]
     made = ("--prepare-for", plan.network, "--pictures", f"{plan.pictures[0]:g}", "--workers", "1")
     people = Step("people", (
         "demonstrate", "--embodiment", "human", "--tasks", ",".join(tasks), "--seeds", f"0-{plan.people - 1}",

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,12 @@ import numpy as np
 from mivla_ros.demonstrations.errors import DemonstrationError
 from mivla_ros.demonstrations.expert_run import ExpertRun
 from mivla_ros.demonstrations.listing import LIST, PLAN, read_listed
+from mivla_ros.episodes.parallel import map_unordered
 from mivla_ros.evaluation.conditions import arm_bases, condition
 from mivla_ros.policies.headless import Episode
 from mivla_ros.robots.profile import load_profile
 from mivla_ros.simulation.tasks import make_task
 from mivla_ros.simulation.variation import Variation
-from mivla_ros.worker_processes import in_processes
 
 UNFINISHED = ".unfinished"
 HELD_OUT = 1  # of the task's wordings, the last ones, that no demonstration uses
@@ -157,18 +158,14 @@ def make_demonstrations(plan: DemonstrationPlan, out: Path, workers: int = 0) ->
     wanted = [(c, s) for c in plan.conditions for s in plan.seeds if (c, s) not in done]
     for name, seed in wanted:  # a bag without its line: killed in between
         shutil.rmtree(out / f"{plan.robot}_{name}_{seed:06d}", ignore_errors=True)
+    count = workers or len(os.sched_getaffinity(0))
     with (out / LIST).open("a", encoding="utf-8") as file:
-        for made in _all(plan, wanted, out, workers or len(os.sched_getaffinity(0))):
+        for _, made in map_unordered(partial(_make_scene, plan, out), wanted, count):
             file.write(json.dumps(asdict(made)) + "\n")
             file.flush()
             yield made
     shutil.rmtree(out / UNFINISHED, ignore_errors=True)
 
 
-def _all(plan: DemonstrationPlan, wanted: list[tuple[str, int]], out: Path, workers: int) -> Iterator[Made]:
-    if workers == 1 or len(wanted) < 2:
-        for name, seed in wanted:
-            yield make_one(plan, name, seed, out)
-        return
-    for _, made in in_processes(make_one, [(plan, name, seed, out) for name, seed in wanted], workers):
-        yield made
+def _make_scene(plan: DemonstrationPlan, out: Path, scene: tuple[str, int]) -> Made:
+    return make_one(plan, *scene, out)

@@ -63,8 +63,8 @@ def teach_sight(
     """Train the network's image encoder; median distances of objects from where they were pointed at, by object, in
     shares of the picture's width, on scenes held back.
 
-    scenes: by robot, or by what people do; a step takes those of one, in turns, and each has a
-    head of its own.
+    scenes: by robot, or by what people do; a step takes those of one, in turns, and each has a head of its
+    own.
 
     Raises TrainingError for a network whose encoders are not its own, or too few scenes.
     """

@@ -181,9 +181,9 @@ class DrawnCamera:
     def objects_in_view(self, index: int) -> dict[str, Array]:
         """Middles (3,) of the task's objects in the camera's optical axes, m, in the picture or not."""
         head = self._head[index]
-        world_from_camera = Rotation.from_quat(head[3:], scalar_first=True)
+        camera_from_world = Rotation.from_quat(head[3:], scalar_first=True).inv()
         middles = self._scene.middles(self._snapshots[index])
-        return {name: world_from_camera.inv().apply(middle - head[:3]) for name, middle in middles.items()}
+        return {name: camera_from_world.apply(middle - head[:3]) for name, middle in middles.items()}
 
 
 def intrinsics_of(lens: Lens) -> Array:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mivla_ros.demonstrations.errors import DemonstrationError
-from mivla_ros.demonstrations.hands.episode import DrawnCamera, perform
+from mivla_ros.demonstrations.hands.episode import DrawnCamera, intrinsics_of, perform
 from mivla_ros.demonstrations.hands.performer import RATE
 from mivla_ros.demonstrations.scenes import FIRST_SEED, Scenes
 from mivla_ros.model.config import VisionConfig
@@ -26,18 +26,18 @@ Array = NDArray[np.float64]
 def hand_scenes(task: str, vision: VisionConfig, count: int, seed: int = 0) -> Scenes:
     """``count`` pictures of the head's camera in easy scenes of a task. Raises SceneError for an unknown task,
     DemonstrationError where it cannot be performed."""
-    objects = tuple(make_task(task).objects)
+    objects, focal = tuple(make_task(task).objects), intrinsics_of(LENS)[0, 0]
     pixels = np.zeros((count, 1, 3, vision.image_size, vision.image_size), dtype=np.uint8)
     places = np.zeros((count, 1, len(objects), 2), dtype=np.float32)
     there = np.zeros((count, 1, len(objects)), dtype=bool)
     for number, (picture, points) in zip(range(count), _looks(task, seed), strict=False):
         pixels[number, 0] = prepare_image(picture, vision).numpy()
         for index, name in enumerate(objects):
-            right, down, ahead = points[name]
-            at = np.array([right * LENS.height / LENS.width, down]) / np.tan(LENS.vertical_fov / 2) / max(ahead, 1e-6)
-            places[number, 0, index] = at
-            there[number, 0, index] = ahead > 0 and bool(np.abs(at).max() < 1)
-    return Scenes(pixels, np.where(there[..., None], places, 0.0).astype(np.float32), there, objects)
+            right_and_down, ahead = points[name][:2], points[name][2]
+            at = 2 * focal * right_and_down / max(ahead, 1e-6) / (LENS.width, LENS.height)
+            if ahead > 0 and np.abs(at).max() < 1:
+                places[number, 0, index], there[number, 0, index] = at, True
+    return Scenes(pixels, places, there, objects)
 
 
 def _looks(task: str, seed: int) -> Iterator[tuple[NDArray[np.uint8], dict[str, Array]]]:

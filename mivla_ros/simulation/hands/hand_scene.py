@@ -6,6 +6,7 @@ moment. World frame as everywhere in the simulation: z up, 0 at the table top, x
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import mujoco
 import numpy as np
@@ -98,7 +99,6 @@ class HandScene:
         self._progress: TaskProgress | None = None
         self._tracker: ProgressTracker | None = None
         self._renderer: SceneRenderer | None = None
-        self._looked_at = mujoco.MjData(self.model)  # for snapshots, beside what is stepped
 
     @property
     def seconds(self) -> float:
@@ -182,6 +182,11 @@ class HandScene:
         """A copy of what a picture needs, hands not yet drawn: see ``draw``."""
         data = self._data
         return Snapshot(self._steps * TIMESTEP_NS, data.qpos.copy(), data.mocap_pos.copy(), data.mocap_quat.copy())
+
+    @cached_property
+    def _looked_at(self) -> mujoco.MjData:
+        """For snapshots, beside what is stepped."""
+        return mujoco.MjData(self.model)
 
     def middles(self, snapshot: Snapshot) -> dict[str, Array]:
         """Centres of mass (3,) of the task's objects in a snapshot, in the world."""
